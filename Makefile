@@ -1,0 +1,45 @@
+# make demo    from nothing to an unlearned model with its proof (results/report.html)
+# make test    fast tests and workflow tests; make test-slow runs the rest, make lint the checks of style and types
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+READY := .venv/ready
+
+.PHONY: demo test test-slow lint lock clean
+
+demo: $(READY)
+	unpaint check
+	snakemake --cores all
+	unpaint record
+	@echo
+	@echo "Done. The report: results/report.html; the unlearned models: results/*/*/seed*/model.safetensors"
+	@echo "Their lineage is in dvc.lock; commit it, then 'dvc repro' after a change of params.yaml runs what depends on it."
+
+test: $(READY)
+	pytest
+
+test-slow: $(READY)
+	pytest -m slow
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check .
+	snakemake --lint
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
+	  f"requirements.lock is for Python 3.11, this is {sys.version.split()[0]}; run: make PYTHON=python3.11")'
+	@echo "Installing the pinned packages into .venv (about 6 GB, a few minutes) ..."
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --progress-bar off --require-hashes -r requirements.lock
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: # after a change of pyproject.toml
+	uv pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 \
+	  --python-platform x86_64-unknown-linux-gnu --no-emit-index-url --custom-compile-command "make lock" \
+	  --quiet --output-file requirements.lock
+
+clean: # everything made, but not the environment
+	rm -rf results logs scratch .snakemake

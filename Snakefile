@@ -1,0 +1,39 @@
+"""Take a concept out of a text-to-image model, and show which data did it."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "workflow/rules/common.smk"
+
+
+configfile: "params.yaml"
+
+
+wildcard_constraints:
+    concept=r"[A-Za-z][A-Za-z0-9_-]*",
+    method=r"[A-Za-z][A-Za-z0-9_-]*",
+    seed=r"\d+",
+    set="forget|retain",
+
+
+include: "workflow/rules/world.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/judge.smk"
+include: "workflow/rules/prompts.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/unlearn.smk"
+include: "workflow/rules/samples.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/summary.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report.rst"
+
+
+rule all:
+    input:
+        "results/report.html",

@@ -1,0 +1,76 @@
+"""`unpaint`: the verbs around the two engines. The stages themselves are rules; see `python -m unpaint.stages.NAME`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from unpaint.errors import UserError
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="unpaint")
+def cli() -> None:
+    """Take a concept out of a text-to-image model, and show which data did it."""
+
+
+@cli.command()
+@click.option("--params", "params_only", is_flag=True, help="Check params.yaml alone.")
+def check(params_only: bool) -> None:
+    """Check params.yaml, the repository, and that both engines have the same graph."""
+    from unpaint.lineage import engines
+    from unpaint.params import load
+
+    load(Path("params.yaml"))
+    if params_only:
+        return
+    rules, stages = engines.rules(), engines.stages()
+    if found := engines.differences(rules, stages):
+        raise UserError("the graphs of Snakemake and DVC differ:\n" + "\n".join(found))
+    click.echo(f"params.yaml is sound; Snakemake and DVC have the same {len(rules)} jobs.")
+
+
+@cli.command()
+def record() -> None:
+    """Write what Snakemake has made into DVC's books; refuses while anything is out of date."""
+    from unpaint.lineage.bridge import record
+
+    click.echo(f"recorded: dvc.lock names the hashes of {record()} stages. Commit it, then `dvc push`.")
+
+
+@cli.command()
+def restore() -> None:
+    """Bring back what dvc.lock names (after git checkout, clone and pull), for both engines."""
+    from unpaint.lineage.bridge import restore
+
+    stages, missing = restore()
+    click.echo(f"restored: {stages} stages are as dvc.lock names them.")
+    if missing:
+        click.echo(f"{len(missing)} files are not in the cache and stay missing; `dvc pull` brings them.")
+
+
+@cli.command()
+@click.argument("model", type=FILE)
+@click.option(
+    "--base", type=FILE, default="results/base/base.json", show_default=True, help="The base model's base.json."
+)
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+def export(model: Path, base: Path, folder: Path) -> None:
+    """Write MODEL as a pipeline folder that `DiffusionPipeline.from_pretrained` loads."""
+    from unpaint.export import export
+
+    export(model, base, folder)
+    click.echo(f"exported to {folder}; load it with DiffusionPipeline.from_pretrained({str(folder)!r})")
+
+
+def main() -> None:
+    """Run the command line; an error meant for the user is a paragraph and exit code 2."""
+    try:
+        cli()
+    except UserError as error:
+        print(f"unpaint: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,164 @@
+"""A corpus: pictures with their prompts as ONE Parquet file, written through Hugging Face `datasets`.
+
+`load_dataset("parquet", data_files=PATH)` reads it like any other data set. Its bytes depend on its rows and manifest
+alone. A `rows.tsv` beside it, which git tracks, lets an auditor search without the data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as arrow
+from numpy.typing import NDArray
+from PIL import Image
+from pyarrow import parquet
+
+from unpaint.errors import UserError
+from unpaint.lineage.manifest import KEY, Manifest, write_text
+
+Pixels = NDArray[np.uint8]
+"""A picture: uint8 of shape (height, width, 3)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture of a corpus: PNG bytes, prompt, pair id, image seed, the values of its prompt's dimensions."""
+
+    image: bytes
+    prompt: str
+    pair: str
+    seed: int
+    attributes: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """sha256 of the PNG bytes."""
+        return hashlib.sha256(self.image).hexdigest()
+
+    @property
+    def pixels(self) -> Pixels:
+        """The decoded picture."""
+        return decode(self.image)
+
+
+def encode(pixels: Pixels) -> bytes:
+    """A picture as PNG bytes, the same for the same pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def decode(png: bytes) -> Pixels:
+    """The pixels of image bytes, as RGB."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def write(path: Path, rows: Iterable[Row], manifest: Manifest, listing: Path | None = None) -> None:
+    """Write a corpus and, at `listing`, its rows.tsv.
+
+    Raises:
+        UserError: two rows hold the same picture (a generator that was seeded anew, most likely), or there is none.
+    """
+    from datasets import Features, Value
+    from datasets import Image as ImageFeature
+
+    rows = list(rows)
+    if not rows:
+        raise UserError(f"{path}: a corpus without rows; draw at least one prompt")
+    _refuse_repeats(rows)
+    for number, row in enumerate(rows):
+        if row.attributes.keys() != rows[0].attributes.keys():
+            raise UserError(f"{path}: row {number}: its dimensions are not those of row 0; a corpus is of one grammar")
+    features = Features(
+        {
+            "image": ImageFeature(),
+            "prompt": Value("string"),
+            "pair": Value("string"),
+            "seed": Value("int64"),
+            "attributes": {name: Value("string") for name in rows[0].attributes},
+            "sha256": Value("string"),
+        }
+    )
+    columns = {
+        "image": [{"bytes": row.image, "path": None} for row in rows],
+        "prompt": [row.prompt for row in rows],
+        "pair": [row.pair for row in rows],
+        "seed": [row.seed for row in rows],
+        "attributes": [row.attributes for row in rows],
+        "sha256": [row.sha256 for row in rows],
+    }
+    schema = features.arrow_schema
+    schema = schema.with_metadata({**(schema.metadata or {}), KEY: manifest.dumps()})
+    parquet.write_table(
+        arrow.table(columns, schema=schema), path, compression="zstd", row_group_size=1000, write_page_checksum=True
+    )
+    if listing:
+        lines = [
+            f"{number}\t{row.pair}\t{row.sha256}\t{hashlib.sha256(row.prompt.encode()).hexdigest()}"
+            for number, row in enumerate(rows)
+        ]
+        write_text(listing, "\n".join(["row\tpair\timage_sha256\tprompt_sha256", *lines, ""]))
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a corpus; every picture is decoded once and held against its sha256.
+
+    Raises:
+        UserError: naming the file, and the row of a broken picture.
+    """
+    try:
+        table = parquet.read_table(path, page_checksum_verification=True)
+    except (OSError, arrow.ArrowException):
+        raise UserError(f"{path}: not a readable Parquet file; restore it or make it again") from None
+    if missing := {"image", "prompt", "pair", "seed", "attributes", "sha256"} - set(table.column_names):
+        raise UserError(f"{path}: no column {', '.join(sorted(missing))}, so it is not a corpus of Unpaint")
+    rows = []
+    for number, fields in enumerate(table.to_pylist()):
+        row = Row(
+            fields["image"]["bytes"] or b"", fields["prompt"], fields["pair"], fields["seed"], fields["attributes"]
+        )
+        if row.sha256 != fields["sha256"]:
+            raise UserError(f"{path}: row {number}: the picture is not the one that was written (sha256 differs)")
+        try:
+            decode(row.image)
+        except (OSError, ValueError):
+            raise UserError(
+                f"{path}: row {number}: the picture is broken; restore the corpus or drop the row"
+            ) from None
+        rows.append(row)
+    return rows
+
+
+def stack(rows: Sequence[Row]) -> Pixels:
+    """The pictures of `rows` as one array (n, height, width, 3); they must be of one size."""
+    return np.stack([row.pixels for row in rows])
+
+
+def read_json(path: Path) -> Any:
+    """A JSON artefact of another stage.
+
+    Raises:
+        UserError: missing or broken.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"{path}: not a readable JSON file; restore it or make it again") from None
+
+
+def _refuse_repeats(rows: Sequence[Row]) -> None:
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        if (other := first.setdefault(row.sha256, number)) != number:
+            raise UserError(
+                f"row {number} and row {other} are the same picture ({row.prompt!r}, seed {row.seed}, and "
+                f"{rows[other].prompt!r}, seed {rows[other].seed}): {len(rows)} rows must be {len(rows)} pictures"
+            )

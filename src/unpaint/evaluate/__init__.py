@@ -1,0 +1,1 @@
+"""Metrics with intervals. All of them read one pool of pictures and one judge."""

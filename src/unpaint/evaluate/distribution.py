@@ -1,0 +1,57 @@
+"""FD: the Fréchet distance between pictures and held-out real ones on the judge's features.
+
+It is called FID only with the standard Inception weights, which this is not. A plug-in Fréchet distance is biased
+upwards, and a naive bootstrap interval misses its own value; the delete-a-group jackknife removes the leading bias and
+gives a standard error that both samples share in.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unpaint.errors import UserError
+from unpaint.evaluate.statistics import Floats, Score, Z, jackknife
+
+GROUPS = 40
+
+
+def frechet(first: Floats, second: Floats) -> float:
+    """Fréchet distance of two samples (n, d) seen as normal distributions (Heusel et al. 2017, equation 6)."""
+    difference = first.mean(axis=0) - second.mean(axis=0)
+    one, two = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ two @ root).clip(min=0)).sum()
+    return float(difference @ difference + np.trace(one) + np.trace(two) - 2 * cross)
+
+
+def distance(features: Floats, base: Floats, reference: Floats) -> Score:
+    """FD of a pool's features (n, d) to the reference's (m, d), and its difference from the base model's FD.
+
+    Raises:
+        UserError: too few pictures for the width of the features.
+    """
+    need = 2 * features.shape[1]
+    if min(len(features), len(reference)) < need:
+        raise UserError(
+            f"FD: {len(features)} retain pictures and {len(reference)} reference pictures; features of width "
+            f"{features.shape[1]} need at least {need} of each: raise test.images_per_prompt.retain or "
+            "world.images.reference"
+        )
+    value, error = jackknife(partial(_kept, features, reference), GROUPS)
+    delta, delta_error = jackknife(
+        lambda groups: _kept(features, reference, groups) - _kept(base, reference, groups), GROUPS
+    )
+    half, delta_half = Z * error, Z * delta_error
+    return Score(value, value - half, value + half, len(features), delta, delta - delta_half, delta + delta_half)
+
+
+def _kept(features: Floats, reference: Floats, groups: NDArray[np.bool_]) -> float:
+    """FD of the rows whose group (row number modulo the number of groups) is left in."""
+    size = len(groups)
+    return frechet(
+        features[groups[np.arange(len(features)) % size]], reference[groups[np.arange(len(reference)) % size]]
+    )

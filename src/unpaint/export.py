@@ -1,0 +1,67 @@
+"""An unlearned model as a full pipeline folder for `DiffusionPipeline.from_pretrained`, with nothing of ours in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from torch import nn
+
+from unpaint import weights
+from unpaint.errors import UserError
+from unpaint.lineage.manifest import KEY, Manifest
+from unpaint.models.checkpoint import strip_paths
+from unpaint.models.latent_unet import load_pipeline
+
+
+def export(model: Path, base: Path, folder: Path) -> None:
+    """Write the base pipeline with the unlearned weights in place; adapters are merged into their layers.
+
+    Raises:
+        UserError: the folder exists, or the weights do not fit the base model.
+    """
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; name another folder or delete it")
+    pipeline = load_pipeline(base, "cpu")
+    manifest = weights.apply(pipeline.unet, model, base)
+    if manifest.settings["method"]["scope"] == "lora":
+        _merge_adapters(pipeline.unet)
+    partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
+    try:
+        pipeline.save_pretrained(partial, safe_serialization=True)
+        strip_paths(partial)
+        for path in sorted((partial / "unet").glob("*.safetensors")):
+            _insert(path, manifest)
+        card = model.with_name("README.md")
+        if card.is_file():
+            shutil.copyfile(card, partial / "README.md")
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _insert(path: Path, manifest: Manifest) -> None:
+    """Put the manifest back into a header that `save_pretrained` wrote; diffusers wants its own key beside it."""
+    from safetensors.torch import load_file, save_file
+
+    save_file(load_file(path), path, metadata={"format": "pt", KEY: manifest.dumps()})
+    # the library writes two keys in varying order: sort them, so that exports are the same bytes
+    whole = path.read_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + whole[end:])
+
+
+def _merge_adapters(module: nn.Module) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, layer in list(module.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            parent, _, child = name.rpartition(".")
+            setattr(module.get_submodule(parent), child, layer.get_base_layer())

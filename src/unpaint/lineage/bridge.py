@@ -1,0 +1,69 @@
+"""The two verbs that join the engines' books: record (after Snakemake ran), restore (after git or DVC moved files)."""
+
+from __future__ import annotations
+
+from unpaint.errors import UserError
+from unpaint.lineage.engines import outdated, repository, snakemake
+
+
+def record() -> int:
+    """Write what Snakemake made into dvc.lock and the cache; return the number of stages.
+
+    `dvc commit --force` on a stale tree would record a falsehood and poison the run-cache, so this refuses as long as
+    Snakemake has anything left to do.
+
+    Raises:
+        UserError: no repository, or files that are not up to date.
+    """
+    with repository() as repo:
+        if stale := outdated():
+            raise UserError(
+                f"not recorded: Snakemake would still make {', '.join(stale[:5])}"
+                f"{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; run snakemake first"
+            )
+        stages = list(repo.index.stages)
+        for stage in stages:
+            repo.commit(stage.addressing, force=True)
+        if left := repo.status():
+            raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
+        return len(stages)
+
+
+def restore() -> tuple[int, list[str]]:
+    """Check out what dvc.lock names, and let Snakemake take the files as up to date.
+
+    Returns the number of stages and the files that the cache does not hold (a partial pull, say), which stay missing.
+
+    Raises:
+        UserError: no repository, or the tree differs from dvc.lock in more than missing files.
+    """
+    with repository() as repo:
+        missing = _missing_data(repo)
+        changes = {name: found for name, found in repo.status().items() if not _only(found, "deleted")}
+        if changes:
+            raise UserError(
+                f"not restored: {', '.join(changes)} differ from dvc.lock (`dvc status` says how); "
+                "check out the commit that belongs to these files, or run `dvc repro`"
+            )
+        stages = len(list(repo.index.stages))
+    snakemake("--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
+    return stages, missing
+
+
+def _missing_data(repo: object) -> list[str]:
+    from dvc.exceptions import CheckoutError
+
+    try:
+        repo.checkout()  # type: ignore[attr-defined]
+    except CheckoutError as error:
+        return sorted(str(path) for path in error.target_infos)
+    return []
+
+
+def _only(found: object, state: str) -> bool:
+    """Whether every leaf of DVC's nested status is `state`."""
+    if isinstance(found, dict):
+        return all(_only(part, state) for part in found.values())
+    if isinstance(found, list):
+        return all(_only(part, state) for part in found)
+    return found == state

@@ -1,0 +1,129 @@
+"""What the two engines would do: Snakemake's plan and graph, DVC's status and graph."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unpaint.errors import UserError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A rule or stage with the files it makes and the files it reads."""
+
+    name: str
+    outputs: frozenset[str]
+    inputs: frozenset[str]
+
+
+def snakemake(*arguments: str) -> str:
+    """Run Snakemake in this environment and return what it prints to standard output.
+
+    Raises:
+        UserError: it failed; with its own words.
+    """
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise UserError(f"snakemake {' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def outdated() -> list[str]:
+    """The files that Snakemake would still make or update."""
+    table = csv.DictReader(io.StringIO(snakemake("--summary")), delimiter="\t")
+    return [row["output_file"] for row in table if row["plan"] != "no update"]
+
+
+def rules() -> list[Job]:
+    """Snakemake's jobs for the whole campaign; needs no data."""
+    from snakemake.api import DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
+    from snakemake.settings.enums import Quietness
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+        # the summary goes to standard output, which belongs to our own caller
+        kept, sys.stdout = sys.stdout, io.StringIO()
+        try:
+            workflow.dag(DAGSettings(forceall=True)).summary()
+        finally:
+            sys.stdout = kept
+        jobs = workflow._workflow.dag.jobs
+    return [
+        Job(job.rule.name, frozenset(map(str, job.output)), frozenset(map(str, job.input)))
+        for job in jobs
+        if job.rule.name != "all"
+    ]
+
+
+def stages() -> list[Job]:
+    """DVC's stages, but for `params`, which has no rule."""
+    with repository() as repo:
+        return [
+            Job(
+                stage.name.partition("@")[0],
+                frozenset(out.def_path for out in stage.outs),
+                frozenset(dep.def_path for dep in stage.deps if dep.def_path != "params.yaml"),
+            )
+            for stage in repo.index.stages
+            if stage.name != "params"
+        ]
+
+
+def repository() -> Any:
+    """The DVC repository here, as a context manager.
+
+    Raises:
+        UserError: there is no git repository, or none of DVC.
+    """
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    if not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
+        raise UserError("no git repository here: DVC keeps its books beside git's; run `git init` and commit first")
+    try:
+        return Repo(".")
+    except (NotDvcRepoError, SCMError):
+        raise UserError("no DVC repository here; run `dvc init` and commit first") from None
+
+
+def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
+    """Where the two graphs disagree, in words; empty if they are one.
+
+    A stage may depend on a folder where the rule lists the files in it.
+    """
+    made = {rule.outputs: rule for rule in rules}
+    kept = {stage.outputs: stage for stage in stages}
+    found = [f"rule {rule.name}: no stage makes {_some(rule.outputs)}" for key, rule in made.items() if key not in kept]
+    found += [
+        f"stage {stage.name}: no rule makes {_some(stage.outputs)}" for key, stage in kept.items() if key not in made
+    ]
+    for key in made.keys() & kept.keys():
+        rule, stage = made[key], kept[key]
+        if rule.name != stage.name:
+            found.append(f"rule {rule.name} and stage {stage.name} make the same file {_some(key)}")
+        read = {path for path in rule.inputs if not path.startswith("workflow/")}
+        known = {path for path in stage.inputs if not path.startswith("workflow/")}
+        if unseen := {path for path in read if not any(_covers(dep, path) for dep in known)}:
+            found.append(f"stage {stage.name}: {_some(unseen)} is an input of the rule and no dependency")
+        # a folder of choices: which file is read, if any, is a parameter
+        if unread := {dep for dep in known - {"data/replacements"} if not any(_covers(dep, path) for path in read)}:
+            found.append(f"stage {stage.name}: {_some(unread)} is a dependency and no input of the rule")
+    return sorted(set(found))
+
+
+def _covers(dependency: str, path: str) -> bool:
+    return path == dependency or path.startswith(f"{dependency}/")
+
+
+def _some(paths: Iterable[str]) -> str:
+    first, *others = sorted(paths)
+    return f"{first} and {len(others)} more" if others else first

@@ -1,0 +1,89 @@
+"""The run note `X.run.json`: how an artefact came about, beside it. No stage but the report reads it.
+
+What the manifest leaves out so that equal inputs give equal bytes: commit, sources, versions, device, seconds, memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "peft",
+    "datasets",
+    "numpy",
+    "pillow",
+)
+
+
+def describe(started: float, device: str, outputs: Mapping[str, str], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The note of a stage that began at `started` (time.monotonic) and made `outputs` (role: sha256)."""
+    root = Path(__file__).parents[3]
+    lock = root / "requirements.lock"
+    return {
+        "outputs": dict(outputs),
+        "manifest": dict(manifest),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - started, 2),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "device": device,
+        "threads": os.environ.get("OMP_NUM_THREADS", ""),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": _dirty(),
+        "sources": sources_hash(),
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def sources_hash() -> str:
+    """One sha256 over every Python file of this package, by relative path and content."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def peak_memory_mb() -> float:
+    """The largest resident set of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _dirty() -> bool | None:
+    # results are what stages write: they make no commit dirty
+    status = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
+    return None if status is None else bool(status)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

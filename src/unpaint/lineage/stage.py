@@ -1,0 +1,189 @@
+"""Running a stage: one contract for all of them.
+
+A stage is a function `stage(settings, manifest, *, role: In, ..., role: Out, ...)`. Its parameters are its interface:
+`python -m unpaint.stages.NAME --settings JSON --ROLE PATH ...`. This module checks and hashes the inputs, hands the
+function temporary paths, moves them into place together when it returns, and writes the run note beside the first.
+A stage that fails or is killed leaves nothing under a final name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+from unpaint.errors import UserError
+from unpaint.lineage import note
+from unpaint.lineage.manifest import Manifest, sha256, write_json
+
+In = Annotated[Path, "input"]
+"""A file the stage reads; its sha256 goes into the manifest under the parameter's name."""
+Out = Annotated[Path, "output"]
+"""A file the stage writes."""
+Ins = Annotated[list[Path], "inputs"]
+"""Any number of files the stage reads in one role; their hashes are numbered in the order given."""
+OutDir = Annotated[Path, "directory"]
+"""A directory of files the stage writes; they are moved into place one by one."""
+Settings = dict[str, Any]
+Stage = Callable[..., None]
+
+
+def main(stage: Stage) -> None:
+    """Run `stage` from the command line; errors meant for the user are one line and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        run(stage, sys.argv[1:])
+    except UserError as error:
+        sys.exit(_complain(f"{stage.__name__}: {error}"))
+
+
+def run(stage: Stage, arguments: list[str]) -> None:
+    """Run `stage` with command-line `arguments`.
+
+    Raises:
+        UserError: an input is missing, or whatever the stage finds wrong.
+    """
+    started = time.monotonic()
+    roles = _roles(stage)
+    given = _parser(stage, roles).parse_args(arguments)
+    settings: Settings = given.settings
+    paths = {role: getattr(given, role) for role in roles if getattr(given, role) is not None}
+    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs")}
+    outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
+    manifest = Manifest(stage.__name__, settings, _hashes(inputs))
+    device = _prepare_torch(settings)
+
+    partial = {role: path.with_name(f".partial-{os.getpid()}-{path.name}") for role, path in outputs.items()}
+    try:
+        for role, path in partial.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if roles[role][0] == "directory":
+                path.mkdir()
+        stage(settings, manifest, **inputs, **partial)
+        for role, path in partial.items():
+            if not (path.is_file() or path.is_dir()):
+                raise UserError(
+                    f"{outputs[role]}: the stage ended without writing it; this is a defect, please report it"
+                )
+        made = {role: final for role in outputs for final in _move(partial[role], outputs[role])}
+    finally:
+        for path in partial.values():
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for state in scratch(manifest).parent.glob(f"{scratch(manifest).stem}*"):
+        state.unlink()
+    first = next(iter(outputs.values()))
+    hashes = {role: sha256(path) for role, path in made.items() if path.is_file()}
+    write_json(first.with_name(f"{first.name}.run.json"), note.describe(started, device, hashes, manifest.as_dict()))
+    names = ", ".join(str(path) for path in outputs.values())
+    print(f"{stage.__name__}: made {names} in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def scratch(manifest: Manifest) -> Path:
+    """Where the job of this manifest keeps its resume state."""
+    return Path("scratch") / f"{manifest.stage}-{manifest.digest[:16]}.safetensors"
+
+
+def progress(text: str, done: int, total: int) -> None:
+    """Say how far long work is: a line at each tenth, so that logs stay short."""
+    if done == total or done * 10 // total != (done - 1) * 10 // total:
+        print(f"{text}: {done} of {total}", file=sys.stderr, flush=True)
+
+
+def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"unpaint.stages.{stage.__name__}", description=inspect.getdoc(stage))
+    parser.add_argument("--settings", required=True, type=json.loads, help="the stage's settings as JSON")
+    for role, (kind, required) in roles.items():
+        several = {"nargs": "*"} if kind == "inputs" else {}
+        parser.add_argument(
+            f"--{role.replace('_', '-')}", type=Path, required=required, help=kind, metavar="PATH", **several
+        )
+    return parser
+
+
+def _hashes(inputs: dict[str, Path | list[Path]]) -> dict[str, str]:
+    """sha256 of every input by role; all are checked before the first is read."""
+    numbered = {
+        role if number is None else f"{role}.{number}": path
+        for role, given in inputs.items()
+        for number, path in (enumerate(given) if isinstance(given, list) else [(None, given)])
+    }
+    for role, path in numbered.items():
+        if not path.is_file():
+            raise UserError(f"{path}: the {role.replace('_', ' ')} file is missing; make or restore it first")
+    return {role: sha256(path) for role, path in numbered.items()}
+
+
+def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:
+    """Each path parameter of a stage: its kind (input, output, directory) and whether it must be given."""
+    roles = {}
+    hints = get_type_hints(stage, include_extras=True)
+    for name, parameter in inspect.signature(stage).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            hint = hints[name]
+            kinds = [tag for part in (hint, *get_args(hint)) for tag in getattr(part, "__metadata__", ())]
+            roles[name] = (kinds[0], parameter.default is inspect.Parameter.empty)
+    return roles
+
+
+def _prepare_torch(settings: Settings) -> str:
+    """Set threads and determinism for stages that compute, and name the device; importing torch costs seconds."""
+    if "device" not in settings:
+        return "cpu"
+    import torch
+
+    torch.set_num_threads(settings["threads"])
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    _silence_libraries()
+    return str(find_device(settings["device"]))
+
+
+def _silence_libraries() -> None:
+    """Our own progress lines are enough in a log file."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+
+
+def find_device(wish: str) -> str:
+    """The device to compute on: `auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: the device that was asked for is not there.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wish == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there[wish.partition(":")[0]]:
+        raise UserError(f"device: {wish} is not available on this machine; write auto")
+    return wish
+
+
+def _move(source: Path, target: Path) -> list[Path]:
+    """Put a finished output under its final name: a file as it is, a directory file by file."""
+    if source.is_file():
+        os.replace(source, target)
+        return [target]
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            final = target / path.relative_to(source)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, final)
+    return [target]
+
+
+def _complain(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 2

@@ -1,0 +1,88 @@
+"""U-Nets on latents with cross-attention to one text encoder: Stable Diffusion 1 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unpaint.encoded import Encoded
+from unpaint.errors import UserError
+from unpaint.models.checkpoint import load
+
+
+class LatentUNet:
+    """A `UNet2DConditionModel` with its training scheduler; implements `Denoiser`."""
+
+    def __init__(self, module: nn.Module, scheduler: Any) -> None:
+        self.module, self.scheduler = module, scheduler
+        self.timesteps = int(scheduler.config.num_train_timesteps)
+
+    def errors(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Squared errors against the checkpoint's own prediction type (epsilon, v or sample)."""
+        noised = self.scheduler.add_noise(latents, noise, timesteps)
+        predicted: Tensor = self.module(noised, timesteps, embeddings).sample
+        match self.scheduler.config.prediction_type:
+            case "epsilon":
+                target = noise
+            case "v_prediction":
+                target = self.scheduler.get_velocity(latents, noise, timesteps)
+            case "sample":
+                target = latents
+            case other:
+                raise UserError(f"scheduler_config.json: prediction_type {other} is not known to this family")
+        return (predicted.float() - target.float()).square()
+
+
+def load_denoiser(base: Path, device: str) -> LatentUNet:
+    """The denoiser of a base model alone; neither autoencoder nor text encoder is read.
+
+    Raises:
+        UserError: a file of the base model is missing or changed.
+    """
+    from diffusers import DDPMScheduler, UNet2DConditionModel
+
+    folder = load(base).verified("unet", "scheduler")
+    module = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True).to(device)
+    return LatentUNet(module, DDPMScheduler.from_pretrained(folder / "scheduler"))
+
+
+def load_pipeline(base: Path, device: str) -> Any:
+    """The whole base model as a `StableDiffusionPipeline`.
+
+    Raises:
+        UserError: a file of the base model is missing or changed.
+    """
+    from diffusers import DiffusionPipeline
+
+    folder = load(base).verified()
+    pipeline = DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@torch.no_grad()
+def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) -> Encoded:
+    """Latents and prompt embeddings of a corpus.
+
+    Args:
+        pictures: (n, 3, height, width), uint8.
+        prompts: n texts; each distinct one is embedded once.
+    """
+    vae, device = pipeline.vae, pipeline.device
+    distinct = sorted(set(prompts))
+    means, stds, embeddings = [], [], []
+    for start in range(0, len(pictures), batch):
+        part = pictures[start : start + batch]
+        posterior = vae.encode(part.to(device, vae.dtype) / 127.5 - 1).latent_dist
+        means.append((posterior.mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor)
+        stds.append(posterior.std * vae.config.scaling_factor)
+    for start in range(0, len(distinct), batch):
+        embeddings.append(pipeline.encode_prompt(distinct[start : start + batch], device, 1, False)[0])
+    index = {text: number for number, text in enumerate(distinct)}
+    return Encoded(
+        torch.cat(means), torch.cat(stds), torch.cat(embeddings), torch.tensor([index[text] for text in prompts])
+    )

@@ -1,0 +1,371 @@
+"""params.yaml: the one file a user edits. Read strictly, checked whole, before either engine runs.
+
+Every key is required: a value that shapes a result stands in the file, where both engines can see it change. Snakemake
+and DVC read YAML by different rules, so whatever the two would read differently is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from unpaint.errors import UserError
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+"""A name that becomes a folder and a wildcard."""
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: unknown keys, missing keys and loose types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class World(Section):
+    """The data that trains base model and judge."""
+
+    kind: Literal["digits"]
+    images: dict[Literal["base", "judge", "reference"], Count] = Field(description="pictures drawn per split")
+
+    @model_validator(mode="after")
+    def _all_splits(self) -> Self:
+        if missing := {"base", "judge", "reference"} - set(self.images):
+            raise ValueError(f"images: no count for {', '.join(sorted(missing))}")
+        return self
+
+
+class Autoencoder(Section):
+    """The base model's variational autoencoder and its training."""
+
+    channels: list[Count] = Field(description="channels per resolution; each level but the last halves the side")
+    latent_channels: Count
+    steps: Count = Field(description="optimiser steps")
+    batch: Count = Field(description="pictures per step")
+    learning_rate: Positive = Field(description="peak of the one-cycle schedule")
+    kl_weight: Annotated[float, Field(ge=0)] = Field(description="weight of the KL term against the reconstruction")
+
+
+class Denoiser(Section):
+    """The base model's U-Net and text encoder and their training."""
+
+    channels: list[Count] = Field(description="channels per resolution")
+    attention: list[bool] = Field(description="whether a resolution attends to the prompt")
+    text_width: Count = Field(description="width of the text encoder")
+    tokens: Annotated[int, Field(ge=8, le=77)] = Field(description="longest prompt in tokens")
+    steps: Count = Field(description="optimiser steps")
+    batch: Count = Field(description="pictures per step")
+    learning_rate: Positive = Field(description="peak of the one-cycle schedule")
+    average: Fraction = Field(description="memory of the moving average of the weights; 0 is none")
+
+    @model_validator(mode="after")
+    def _levels(self) -> Self:
+        if len(self.attention) != len(self.channels):
+            raise ValueError(f"attention: {len(self.attention)} entries for {len(self.channels)} resolutions")
+        return self
+
+
+class Base(Section):
+    """The base model, trained on the world's own split."""
+
+    threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
+    autoencoder: Autoencoder
+    denoiser: Denoiser
+
+
+class JudgeTraining(Section):
+    """The judge: an open_clip model trained on the world's own split."""
+
+    image_tower: str = Field(description="a timm model's name")
+    text_width: Count = Field(description="width of the text transformer")
+    text_layers: Count
+    tokens: Annotated[int, Field(ge=8, le=77)] = Field(description="longest text in tokens")
+    embedding: Count = Field(description="width of the common space, on which FD is taken")
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    nothing: Fraction = Field(description="share of a batch that are pictures of nothing")
+    roundtrip: Fraction = Field(description="share of a batch that goes through the base model's autoencoder")
+
+
+class Sampling(Section):
+    """How pictures are rendered: the same for training sets and for pools."""
+
+    width: Count = Field(description="pictures per batch; fixed, so that picture i does not depend on its neighbours")
+    steps: Count = Field(description="denoising steps")
+    guidance: Annotated[float, Field(ge=1)] = Field(description="classifier-free guidance; 1 is none")
+
+
+class Values(Section):
+    """The values of a dimension, disjoint between the splits."""
+
+    train: list[str]
+    test: list[str]
+
+
+class Grammar(Section):
+    """A template over dimensions of values: the diversification of the paper (section 3)."""
+
+    template: str
+    values: dict[Name, Values]
+    distinct: list[list[Name]] = Field(description="dimensions whose values must differ within a prompt")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, values in self.values.items():
+            for split in ("train", "test"):
+                given: list[str] = getattr(values, split)
+                if not given:
+                    raise ValueError(f"values.{name}: no value is left for the {split} split; give at least 1")
+                if twice := {value for value in given if given.count(value) > 1}:
+                    raise ValueError(f"values.{name}.{split}: {', '.join(sorted(twice))} stands there twice")
+            if leaked := set(values.train) & set(values.test):
+                raise ValueError(
+                    f"values.{name}: {', '.join(sorted(leaked))} leaks: it stands in train and in test; keep it in one"
+                )
+        asked = set(re.findall(r"{(\w*)}", self.template))
+        if asked != set(self.values):
+            odd = ", ".join(sorted(asked ^ set(self.values)))
+            raise ValueError(f"template: {odd} stands in only one of template and values; every dimension needs both")
+        for group in self.distinct:
+            if unknown := set(group) - set(self.values):
+                raise ValueError(f"distinct: {', '.join(sorted(unknown))} is no dimension of this grammar")
+        return self
+
+
+class PromptCount(Section):
+    """How many prompts a split draws, and how many pictures (seeds) each prompt gets."""
+
+    prompts: Count
+    images_per_prompt: dict[Literal["forget", "retain"], Count]
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if set(self.images_per_prompt) != {"forget", "retain"}:
+            raise ValueError("images_per_prompt: give both forget and retain")
+        return self
+
+
+class Concept(Section):
+    """What is to be forgotten, and the prompts that stand for it."""
+
+    grammar: Name
+    forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
+    replacement: str = Field(
+        description="what stands in the concept's place in a retain prompt: `drop` (nothing), `value` (another of "
+        "its dimension), or the path of a text file with one replacement a line"
+    )
+    train: PromptCount
+    test: PromptCount
+
+    @property
+    def targets(self) -> list[tuple[str, str]]:
+        """The forgotten (dimension, value) pairs, in the order of the file."""
+        return [(d, v) for d, given in self.forget.items() for v in ([given] if isinstance(given, str) else given)]
+
+
+class Truncation(Section):
+    """The bound on the forget loss (the paper's alpha): what lies above it has no gradient."""
+
+    mode: Literal["clamp", "elementwise", "skip"]
+    value: Positive
+
+
+class Unlearning(Section):
+    """Settings that every method shares."""
+
+    scope: Literal["full", "cross-attention", "lora"]
+    steps: Count
+    batch: Count = Field(description="pictures of the forget set per step, and of each retain batch")
+    learning_rate: Positive = Field(description="Adam")
+    retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
+    truncation: Truncation
+    guard: bool = Field(description="project Adam's step so that neither loss rises to first order")
+    lora_rank: Count = Field(description="rank of the adapters; read by the scope `lora` alone")
+
+
+class GradDiff(Unlearning):
+    """Difference of gradients, no surgery."""
+
+    method: Literal["graddiff"]
+
+
+class RG(Unlearning):
+    """Restricted gradient, one retain batch a step."""
+
+    method: Literal["rg"]
+    surgery: Literal["pcgrad", "cone", "unilateral"]
+
+
+class RGD(Unlearning):
+    """Restricted gradient on diversified data, several retain batches a step."""
+
+    method: Literal["rgd"]
+    surgery: Literal["pcgrad", "cone", "unilateral"]
+    retain_batches_per_step: Annotated[int, Field(ge=2)]
+
+
+Method = Annotated[GradDiff | RG | RGD, Field(discriminator="method")]
+
+
+class Question(Section):
+    """How the judge is asked for a dimension, zero-shot."""
+
+    text: str = Field(description="the text into which each value is put for `{}`")
+    none: list[str] = Field(description="the texts of `none of these`")
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if self.text.count("{}") != 1:
+            raise ValueError(f"text: {self.text!r} needs {{}} once, where the value goes")
+        return self
+
+
+class Evaluation(Section):
+    """How pools are scored."""
+
+    batch: Count = Field(description="pictures per forward pass of the judge")
+    minimum_accuracy: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="of the judge on held-out real pictures; below it, evaluation refuses to score"
+    )
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    threads: Count = Field(description="CPU threads of a stage; they change the bits of trained weights")
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    world: World
+    base: Base
+    judge: JudgeTraining
+    sampling: Sampling
+    grammars: dict[Name, Grammar]
+    concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
+    methods: Annotated[dict[Name, Method], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    questions: dict[Name, Question]
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        for name, concept in self.concepts.items():
+            where = f"concepts.{name}"
+            if (grammar := self.grammars.get(concept.grammar)) is None:
+                raise ValueError(f"{where}.grammar: {concept.grammar} is none of {', '.join(self.grammars)}")
+            if not concept.targets:
+                raise ValueError(f"{where}.forget: nothing to forget; give a dimension and a value")
+            for dimension, value in concept.targets:
+                if dimension not in grammar.values:
+                    known = ", ".join(grammar.values)
+                    raise ValueError(f"{where}.forget: {dimension} is no dimension of the grammar; it has {known}")
+                values = grammar.values[dimension]
+                if value not in [*values.train, *values.test]:
+                    known = ", ".join([*values.train, *values.test])
+                    raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
+            if missing := set(grammar.values) - set(self.questions):
+                raise ValueError(f"questions: none for {', '.join(sorted(missing))}, which {where} needs")
+            if name in {"base", "judge"}:
+                raise ValueError(f"{where}: the name {name} is taken; choose another")
+        for name in self.methods:
+            if name in {"base", "prompts", "images", "encoded"}:
+                raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: a seed stands there twice")
+        return self
+
+
+def load(path: Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        UserError: naming the file, the key and what to do.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; copy one of presets/ to it")
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except (UnicodeDecodeError, yaml.reader.ReaderError):
+        raise UserError(f"{path}: not a text in UTF-8; save it as one") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise UserError(f"{path}:{line} {error.problem}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: not a mapping of keys; copy one of presets/ to it")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of params.yaml, for editors; `workflow/schemas/` holds it."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
+
+
+def _describe(issue: Any) -> str:
+    tags = {"graddiff", "rg", "rgd"}
+    where = [str(part) for part in issue["loc"]]
+    if len(where) > 2 and where[0] == "methods" and where[2] in tags:
+        del where[2]  # pydantic names the union's member, which is no key of the file
+    key = ".".join(where)
+    match issue["type"]:
+        case "extra_forbidden":
+            return f"{key}: unknown key; delete it or correct its spelling"
+        case "missing":
+            return f"{key}: missing; every key is required, presets/ show each"
+        case "value_error":
+            text = str(issue["ctx"]["error"])
+            return f"{key}.{text}" if key else text
+        case "union_tag_invalid":
+            return f"{key}.method: {issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return f"{key}.method: missing; every key is required, presets/ show each"
+        case _:
+            text = issue["msg"]
+            return f"{key}: {text[:1].lower()}{text[1:]}, got {issue['input']!r}"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without what Snakemake's and DVC's parsers read differently."""
+
+    _EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
+    _NUMBER = re.compile(r"^[-+]?(0[0-9_]+|0o[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$")
+    _WORD = re.compile(r"^(y|n|yes|no|on|off)$", re.IGNORECASE)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key} stands twice; keep one", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: Any) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            text = node.value
+            if self._WORD.match(text):
+                advice = f"{text} is a word to one engine and a truth value to the other; write true, false or quotes"
+                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
+            if self._NUMBER.match(text):
+                advice = f"{text} is not the same number to both engines; write it plainly or in quotes"
+                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
+            if self._EXPONENT.match(text) and not re.fullmatch(r"[-+]?[0-9]+\.[0-9]*[eE][-+][0-9]+", text):
+                mantissa, exponent = re.split("[eE]", text)
+                mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
+                exponent = exponent if exponent[0] in "+-" else f"+{exponent}"
+                advice = f"{text} is a text to one engine and a number to the other; write {mantissa}e{exponent}"
+                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
+        return super().construct_scalar(node)

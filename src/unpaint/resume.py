@@ -1,0 +1,55 @@
+"""Resume state of long work: kept in `scratch/`, stamped, deleted when the outputs are in place.
+
+A killed job must neither leave half an output nor lose an hour. The state is one safetensors file outside the outputs;
+its stamp is the hash of the job's manifest, so a state left by other settings or other data is ignored. The stage's
+runner deletes it once the outputs are in place.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from torch import Tensor
+
+
+class Resume:
+    """Where a job keeps its state, and how often (`every` seconds of wall time; 0 saves at each call)."""
+
+    def __init__(self, path: Path, stamp: str, every: float = 60.0) -> None:
+        self.path, self.stamp, self.every = path, stamp, every
+        self._saved = time.monotonic()
+
+    def load(self) -> tuple[int, dict[str, Tensor]] | None:
+        """The steps done and the tensors saved after them, or None if there is no state of this very job."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("stamp") != self.stamp:
+                    return None
+                return int(header["done"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        except SafetensorError:
+            return None
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self.every
+
+    def save(self, done: int, tensors: dict[str, Tensor]) -> None:
+        """Write the state after `done` steps; atomic."""
+        from safetensors.torch import save_file
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+        save_file(
+            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+            partial,
+            metadata={"stamp": self.stamp, "done": str(done)},
+        )
+        os.replace(partial, self.path)
+        self._saved = time.monotonic()

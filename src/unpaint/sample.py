@@ -1,0 +1,51 @@
+"""Rendering pictures: fixed-width batches, one seed per picture.
+
+Every batch has the same width, the last one padded, so picture i is bit-identical whatever its neighbours, the order
+of the rows or the shard it is rendered in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from unpaint.corpus import Pixels
+
+
+class Request(Protocol):
+    """What a picture is rendered from."""
+
+    @property
+    def prompt(self) -> str:
+        """The text."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of its noise."""
+
+
+@torch.no_grad()
+def render(pipeline: Any, requests: Sequence[Request], *, width: int, steps: int, guidance: float) -> Iterator[Pixels]:
+    """Yield one picture (height, width, 3) per request, in order.
+
+    Args:
+        pipeline: a diffusers text-to-image pipeline.
+        width: pictures per batch; part of the result, since other widths round differently.
+        steps: denoising steps.
+        guidance: classifier-free guidance scale; 1 is none.
+    """
+    for start in range(0, len(requests), width):
+        part = list(requests[start : start + width])
+        padded = part + [part[-1]] * (width - len(part))
+        pictures = pipeline(
+            prompt=[request.prompt for request in padded],
+            generator=[torch.Generator().manual_seed(request.seed) for request in padded],
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            output_type="np",
+        ).images
+        for picture in pictures[: len(part)]:
+            yield np.rint(picture * 255).astype(np.uint8)

@@ -1,0 +1,128 @@
+"""evaluate: score a pool by the judge, paired against the base model's pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unpaint.corpus import Row, read, read_json
+from unpaint.errors import UserError
+from unpaint.evaluate import accuracy, distribution, judgements, statistics
+from unpaint.evaluate.judge import Judge, ask
+from unpaint.evaluate.judgements import Judgements
+from unpaint.lineage.manifest import KEY, Manifest, write_json
+from unpaint.lineage.stage import In, Out, Settings, find_device, main
+
+
+def evaluate(
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    judge: In,
+    judge_config: In,
+    judge_weights: In,
+    world: In,
+    prompts: In,
+    pool: In,
+    base: In | None = None,
+    metrics: Out,
+    judged: Out,
+) -> None:
+    """Write metrics.json and the judge's answers; `base` holds those on the base model's pool (none: this is it)."""
+    wanted, questions, report = settings["evaluation"], settings["questions"], read_json(judge)
+    lists = read_json(prompts)
+    values, targets = lists["values"], [tuple(target) for target in lists["concept"]]
+    _refuse_poor(report["accuracy"], values, wanted["minimum_accuracy"])
+    clip = Judge.load(judge_config, judge_weights, find_device(settings["device"]))
+    found = _judge(clip, read(pool), values, questions, wanted["batch"])
+    judgements.write(judged, found, manifest)
+    before = found if base is None else judgements.read(base)
+    judgements.paired(found, before)
+    reference = _reference(read(world), [row["attributes"] for row in lists["retain"]])
+    features = clip.image_features([row.pixels for row in reference], wanted["batch"])
+    scores = score(found, before, targets, features.double().numpy())
+    write_json(
+        metrics,
+        {
+            # a list of one is passed over by `dvc metrics show`
+            KEY: [manifest.as_dict()],
+            **{name: value.as_fields() for name, value in scores.items()},
+            "judge": report["accuracy"],
+        },
+    )
+
+
+def score(
+    found: Judgements, before: Judgements, targets: Sequence[tuple[str, str]], reference: statistics.Floats
+) -> dict[str, statistics.Score]:
+    """Every metric of a pool, with intervals and the paired difference from the base model's pool `before`."""
+    forget, retain = found.rows("forget"), found.rows("retain")
+
+    def each(measure: Any, judged: Judgements, rows: list[int]) -> list[Any]:
+        return [measure(judged.answers[row], judged.asked[row], targets) for row in rows]
+
+    return {
+        "UA": statistics.proportion(each(accuracy.forgotten, found, forget), each(accuracy.forgotten, before, forget)),
+        "RA": statistics.proportion(each(accuracy.retained, found, retain), each(accuracy.retained, before, retain)),
+        "attributes": statistics.mean(
+            each(accuracy.attributes, found, retain), each(accuracy.attributes, before, retain)
+        ),
+        "AS": statistics.mean([found.alignment[row] for row in retain], [before.alignment[row] for row in retain]),
+        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
+    }
+
+
+def _judge(
+    clip: Judge, rows: Sequence[Row], values: dict[str, list[str]], questions: Settings, batch: int
+) -> Judgements:
+    """Ask the judge one question per dimension of every picture."""
+    features = clip.image_features([row.pixels for row in rows], batch)
+    answers: list[dict[str, str | None]] = [{} for _ in rows]
+    for dimension, given in values.items():
+        texts = clip.text_features([questions[dimension]["text"].format(value) for value in given])
+        none = clip.text_features(questions[dimension]["none"])
+        named = ask(features, dict(zip(given, texts, strict=True)), none)
+        for row, answer in enumerate(named):
+            answers[row][dimension] = answer
+    prompts = [row.prompt for row in rows]
+    distinct = {text: number for number, text in enumerate(sorted(set(prompts)))}
+    texts = clip.text_features(list(distinct))[[distinct[prompt] for prompt in prompts]]
+    return Judgements(
+        sets=[row.attributes["set"] for row in rows],
+        prompts=prompts,
+        seeds=[row.seed for row in rows],
+        asked=[{name: row.attributes[name] for name in values} for row in rows],
+        answers=answers,
+        alignment=(features * texts).sum(dim=1).tolist(),
+        features=features.double().numpy().astype(np.float64),
+    )
+
+
+def _reference(rows: Sequence[Row], asked: Sequence[dict[str, str]]) -> list[Row]:
+    """Held-out real pictures whose every value some retain prompt asks for.
+
+    A dimension in which the world shows none of what is asked for (dropped, or replaced by invented words) is free.
+    """
+    real = [row for row in rows if row.attributes["split"] == "reference"]
+    for name in asked[0]:
+        wanted = {attributes[name] for attributes in asked}
+        if wanted & {row.attributes[name] for row in real}:
+            real = [row for row in real if row.attributes[name] in wanted]
+    return real
+
+
+def _refuse_poor(found: dict[str, float], values: dict[str, list[str]], minimum: float) -> None:
+    for dimension in values:
+        if dimension not in found:
+            raise UserError(f"the judge was never held against real pictures on {dimension}; it cannot score it")
+        if found[dimension] < minimum:
+            raise UserError(
+                f"the judge names {dimension} rightly in {found[dimension]:.3f} of held-out real pictures, below "
+                f"evaluation.minimum_accuracy {minimum}: its scores would mean nothing; train it longer (judge.steps)"
+            )
+
+
+if __name__ == "__main__":
+    main(evaluate)

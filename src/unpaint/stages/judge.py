@@ -1,0 +1,76 @@
+"""judge: train the judge on the world's own split and hold it against the reference split."""
+
+from __future__ import annotations
+
+import json
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+
+from unpaint.corpus import Row, read, stack
+from unpaint.evaluate.judge import Judge, ask
+from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
+from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress, scratch
+from unpaint.models.checkpoint import load
+from unpaint.params import JudgeTraining, Question
+from unpaint.resume import Resume
+from unpaint.train.judge import build, configuration, fit_judge
+from unpaint.worlds.digits import TEMPLATE
+
+
+def judge(
+    settings: Settings, manifest: Manifest, *, world: In, base: In, judge: Out, config: Out, weights: Out
+) -> None:
+    """Train, write the model in open_clip's layout, and judge.json with its accuracy on held-out real pictures."""
+    from diffusers import AutoencoderKL
+
+    rows = read(world)
+    own = [row for row in rows if row.attributes["split"] == "judge"]
+    pixels = torch.from_numpy(stack(own)).permute(0, 3, 1, 2).contiguous()
+    side = pixels.shape[-1]
+    wanted = JudgeTraining(**settings["judge"])
+    questions = {name: Question(**given) for name, given in settings["questions"].items()}
+    device = find_device(settings["device"])
+    model = build(wanted, side, settings["seed"]).to(device)
+    tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
+    autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
+    resume = Resume(scratch(manifest), manifest.digest)
+    steps = fit_judge(
+        model,
+        tokenizer,
+        pixels,
+        [row.attributes for row in own],
+        TEMPLATE,
+        wanted,
+        questions,
+        seed=settings["seed"],
+        autoencoder=autoencoder,
+        resume=resume,
+    )
+    for record in steps:
+        progress(f"judge, loss {record.loss:.4f}", record.step, record.steps)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, weights, metadata={KEY: manifest.dumps()})
+    write_text(config, json.dumps(configuration(wanted, side), indent=2) + "\n")
+    reference = [row for row in rows if row.attributes["split"] == "reference"]
+    accuracy = measure(Judge.load(config, weights, device), reference, questions, wanted.batch)
+    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(reference)})
+
+
+def measure(clip: Judge, rows: list[Row], questions: dict[str, Question], batch: int) -> dict[str, float]:
+    """The share of real pictures whose value the judge names rightly, by dimension."""
+    features = clip.image_features([row.pixels for row in rows], batch)
+    found = {}
+    for dimension, question in questions.items():
+        values = sorted({row.attributes[dimension] for row in rows})
+        texts = clip.text_features([question.text.format(value) for value in values])
+        none = clip.text_features(question.none)
+        named = ask(features, dict(zip(values, texts, strict=True)), none)
+        right = sum(answer == row.attributes[dimension] for answer, row in zip(named, rows, strict=True))
+        found[dimension] = round(right / len(rows), 6)
+    return found
+
+
+if __name__ == "__main__":
+    main(judge)

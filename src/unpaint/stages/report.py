@@ -1,0 +1,19 @@
+"""report: one self-contained HTML page of the whole campaign."""
+
+from __future__ import annotations
+
+from unpaint.corpus import read_json
+from unpaint.lineage.manifest import Manifest, write_text
+from unpaint.lineage.stage import Ins, Out, Settings, main
+from unpaint.report import page
+from unpaint.report.campaign import Campaign
+
+
+def report(settings: Settings, manifest: Manifest, *, summaries: Ins, html: Out) -> None:  # noqa: ARG001
+    """Write the page; concepts, methods and seeds stand in the order in which `summaries` name them."""
+    campaign = Campaign.of([(str(path), read_json(path)) for path in summaries])
+    write_text(html, page(campaign, manifest))
+
+
+if __name__ == "__main__":
+    main(report)

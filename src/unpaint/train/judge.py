@@ -1,0 +1,171 @@
+"""The small world's judge: an open_clip model trained from nothing on captioned pictures and on pictures of nothing.
+
+It stands in for a published CLIP and is used exactly like one. Its loss is CLIP's contrast, twice: each picture against
+the texts of every question that it will be asked (and of "none of these"), and against the whole captions of its batch.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unpaint.params import JudgeTraining, Question
+from unpaint.resume import Resume
+from unpaint.train.easel import DIMENSIONS, NOTHING, Easel
+from unpaint.train.fit import Record, fit
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+
+def configuration(settings: JudgeTraining, side: int) -> dict[str, Any]:
+    """The content of `open_clip_config.json` for pictures of `side` pixels."""
+    return {
+        "model_cfg": {
+            "embed_dim": settings.embedding,
+            "vision_cfg": {
+                "image_size": side,
+                "timm_model_name": settings.image_tower,
+                "timm_model_pretrained": False,
+                "timm_pool": "avg",
+                "timm_proj": "linear",
+            },
+            "text_cfg": {
+                "context_length": settings.tokens,
+                "vocab_size": 49408,
+                "width": settings.text_width,
+                "heads": max(1, settings.text_width // 32),
+                "layers": settings.text_layers,
+            },
+        },
+        "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    }
+
+
+def build(settings: JudgeTraining, side: int, seed: int) -> nn.Module:
+    """An untrained open_clip model; the same seed gives the same weights."""
+    import open_clip
+
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+        Path(folder, "open_clip_config.json").write_text(json.dumps(configuration(settings, side)), encoding="utf-8")
+        torch.manual_seed(seed)
+        model: nn.Module = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    return model
+
+
+def fit_judge(
+    model: nn.Module,
+    tokenizer: Callable[[list[str]], Tensor],
+    pixels: Tensor,
+    attributes: Sequence[Mapping[str, str]],
+    template: str,
+    settings: JudgeTraining,
+    questions: Mapping[str, Question],
+    *,
+    seed: int,
+    autoencoder: AutoencoderKL | None = None,
+    resume: Resume | None = None,
+) -> Iterator[Record]:
+    """Train `model` in place on `pixels` (uint8, n x 3 x side x side), yielding a record a step.
+
+    Args:
+        template: the whole caption over the attributes.
+        questions: by dimension, with the texts of "none of these", as evaluation will ask them.
+
+    Raises:
+        UserError: a loss is not finite.
+    """
+    device = next(model.parameters()).device
+    easel = Easel(
+        pixels,
+        attributes,
+        batch=settings.batch,
+        nothing=settings.nothing,
+        roundtrip=settings.roundtrip,
+        autoencoder=autoencoder,
+    )
+    choices = [
+        [questions[name].text.format(value) for value in easel.values[name]] + questions[name].none
+        for name in DIMENSIONS
+    ]
+    asked = tokenizer([text for texts in choices for text in texts]).to(device)
+    _spread(model, asked)
+
+    def loss(step: int) -> Tensor:
+        pictures, facts, names = easel.paint(_random(seed, step))
+        captions = _captions(template, easel.values, facts, names)
+        image = model.encode_image((pictures.to(device) / 127.5) - 1, normalize=True)  # type: ignore[operator]
+        tokens = torch.cat([asked, tokenizer(list(captions)).to(device)])
+        text = model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        logits = model.logit_scale.exp().clamp(max=100) * image @ text.T  # type: ignore[operator]
+        parts = logits.split([*map(len, choices), len(captions)], dim=1)
+        total = _contrast(parts[-1], torch.tensor(list(captions.values()), device=device).T)
+        for dimension, (name, part) in enumerate(zip(DIMENSIONS, parts, strict=False)):
+            target = facts[:, dimension].clone()
+            for offset, text_of_none in enumerate(questions[name].none):
+                target[names == NOTHING.index(text_of_none)] = len(easel.values[name]) + offset
+            known = (target >= 0).to(device)
+            total = total + functional.cross_entropy(part[known], target.to(device)[known])
+        return total
+
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name == "logit_scale" or name.startswith("visual."))
+    model.train()
+    yield from fit(
+        {"judge": model},
+        loss,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        resume=resume,
+    )
+    model.eval()
+
+
+@torch.no_grad()
+def _spread(model: nn.Module, asked: Tensor) -> None:
+    """Choose the text projection such that the texts of the questions start at right angles to each other.
+
+    An untrained text tower gives all texts nearly one direction, and in so short a training the image tower never finds
+    what it should tell apart: their common part is projected away, and what is left is whitened.
+    """
+    projection, model.text_projection = model.text_projection, None  # type: ignore[assignment]
+    texts = model.encode_text(asked.unique(dim=0)).double().cpu()  # type: ignore[operator]
+    model.text_projection = projection
+    mean = functional.normalize(texts.mean(0), dim=0)
+    apart = torch.eye(len(mean), dtype=mean.dtype) - mean[:, None] * mean
+    _, sizes, directions = torch.linalg.svd(texts @ apart, full_matrices=False)
+    whitening = (apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0])))[:, : projection.shape[1]]  # type: ignore[union-attr]
+    projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()  # type: ignore[operator, union-attr, index]
+
+
+def _captions(
+    template: str, values: Mapping[str, Sequence[str]], facts: Tensor, names: Tensor
+) -> dict[str, list[bool]]:
+    """The whole captions of a batch, each once, and of which pictures each is true."""
+    texts = []
+    for row, name in zip(facts.tolist(), names.tolist(), strict=True):
+        shown = {dimension: values[dimension][number] for dimension, number in zip(DIMENSIONS, row, strict=True)}
+        texts.append(NOTHING[name] if name >= 0 else template.format(**shown))
+    return {caption: [text == caption for text in texts] for caption in dict.fromkeys(texts)}
+
+
+def _contrast(logits: Tensor, true: Tensor) -> Tensor:
+    """CLIP's symmetric loss (pictures x captions) where a caption may be true of several pictures."""
+    share = true.float()
+    of_picture = -(functional.log_softmax(logits, 1) * share).sum(1) / share.sum(1)
+    of_caption = -(functional.log_softmax(logits, 0) * share).sum(0) / share.sum(0)
+    return (of_picture.mean() + of_caption.mean()) / 2
+
+
+def _random(seed: int, step: int) -> torch.Generator:
+    state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)

@@ -1,0 +1,1 @@
+"""The restricted gradient and the methods built on it."""

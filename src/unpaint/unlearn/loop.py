@@ -1,0 +1,230 @@
+"""The loop that every method shares: two losses, one surgery, one guarded Adam step.
+
+It knows tensors and the denoiser, no files and no parameters file, and yields a record of each step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unpaint.encoded import Encoded
+from unpaint.errors import UserError
+from unpaint.models.denoiser import Denoiser, train_scope
+from unpaint.resume import Resume
+from unpaint.unlearn import gradient
+from unpaint.unlearn.methods import Method
+from unpaint.unlearn.objectives import forget_loss, retain_loss
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, counted from 1. The changes are of the step taken, to first order: negative is better for both.
+
+    Attributes:
+        forget_loss: the truncated forget loss, which the step is meant to raise.
+        forget_change: first-order change of minus the forget loss.
+        retain_change: first-order change of the retain loss.
+        guarded: whether the guard had to correct Adam's step.
+    """
+
+    step: int
+    forget_loss: float
+    retain_loss: float
+    cosine: float
+    conflict: bool
+    forget_change: float
+    retain_change: float
+    guarded: bool
+
+
+def unlearn(
+    denoiser: Denoiser,
+    forget: Encoded,
+    retain: Encoded,
+    method: Method,
+    settings: Mapping[str, Any],
+    seed: int,
+    resume: Resume | None = None,
+) -> Iterator[Step]:
+    """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
+
+    Args:
+        settings: scope, lora_rank, steps, batch, learning_rate, retain_weight, truncation (mode, value), guard.
+        resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
+        seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
+
+    Raises:
+        UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved.
+    """
+    trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
+    parameters = list(trained.values())
+    denoiser.module.train()
+    adam = torch.optim.Adam(parameters, lr=settings["learning_rate"], betas=BETAS, eps=EPSILON)
+    steps, batch, weight = settings["steps"], settings["batch"], settings["retain_weight"]
+    truncation = settings["truncation"]
+    history = _resume(resume, trained, adam) if resume else []
+    for step, values in enumerate(history):
+        yield _record(step, values)
+    for step in range(len(history), steps):
+        rows = _rows(len(forget), batch, step, seed)
+        lost = forget_loss(
+            _errors(denoiser, forget, rows, seed, step, "forget"), truncation["mode"], truncation["value"]
+        )
+        forget_gradient = _gradient(-lost, parameters)
+        kept = torch.zeros((), device=lost.device)
+        for part in range(method.retain_batches):
+            turn = step * method.retain_batches + part
+            rows = _rows(len(retain), batch, turn, seed)
+            loss = retain_loss(_errors(denoiser, retain, rows, seed, turn, "retain")) / method.retain_batches
+            loss.backward()  # type: ignore[no-untyped-call]
+            kept += loss.detach()
+        retain_gradient = [_grad(parameter) for parameter in parameters]
+        products = gradient.gram([forget_gradient, retain_gradient])
+        a, b = method.surgery(products, weight)
+        gradient.combine(forget_gradient, retain_gradient, a, b)
+        if not torch.isfinite(torch.stack([lost.detach().double(), kept.double(), products.sum(), a, b])).all():
+            if resume:
+                resume.save(step, _state(trained, adam, history))
+            raise UserError(
+                f"step {step + 1} of {steps}: the forget loss is {lost.item():.4g}, the retain loss {float(kept):.4g}, "
+                "not finite; the state before this step is kept; lower learning_rate"
+            )
+        adam.step()
+        changes, guarded = _guard(adam, step, forget_gradient, retain_gradient, a, b, settings["guard"])
+        adam.zero_grad(set_to_none=True)
+        found = [lost, kept, gradient.cosine(products), products[0, 1] < 0, changes[0], changes[1], guarded]
+        history.append(torch.stack([value.detach().double().cpu() for value in found]))
+        if resume and resume.due():
+            resume.save(step + 1, _state(trained, adam, history))
+        yield _record(step, history[step])
+
+
+@torch.no_grad()
+def _guard(
+    adam: torch.optim.Adam,
+    step: int,
+    forget: gradient.Gradient,
+    combined: gradient.Gradient,
+    a: Tensor,
+    b: Tensor,
+    enabled: bool,
+) -> tuple[Tensor, Tensor]:
+    """Correct the step that Adam has just taken, and give the first-order changes (2,) of what was taken in the end.
+
+    The retain gradient is gone (combined = a f + b r stands in its place) and is made anew tensor by tensor, so no
+    third copy is needed. b is never 0: each surgery keeps r.
+    """
+    group = adam.param_groups[0]
+    rate, (beta1, beta2), epsilon = group["lr"], group["betas"], group["eps"]
+    grown1, grown2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
+    along, across = a / b, 1 / b
+    sums = torch.zeros(5, dtype=a.dtype, device=a.device)
+    for parameter, f, c in zip(group["params"], forget, combined, strict=True):
+        state = adam.state[parameter]
+        inverse = 1 / ((state["exp_avg_sq"] / grown2).sqrt_() + epsilon)
+        moved = inverse * state["exp_avg"] / grown1
+        # the retain gradient anew, one tensor at a time: from the sums it would be a difference of large numbers
+        r = across.to(c.dtype) * c - along.to(c.dtype) * f
+        inverse_f = inverse * f
+        pairs = ((moved, f), (moved, r), (inverse_f, f), (inverse_f, r), (inverse * r, r))
+        sums += torch.stack([torch.dot(x.flatten(), y.flatten()) for x, y in pairs]).to(sums.dtype)
+    uf, ur, ff, fr, rr = sums
+    slopes = torch.stack([uf, ur])
+    p, q = gradient.guard(torch.stack([torch.stack([ff, fr]), torch.stack([fr, rr])]), slopes)
+    if not enabled:
+        return -rate * slopes, torch.zeros_like(p, dtype=torch.bool)
+    along_f, along_c = p - q * a / b, q / b
+    for parameter, f, c in zip(group["params"], forget, combined, strict=True):
+        state = adam.state[parameter]
+        inverse = 1 / ((state["exp_avg_sq"] / grown2).sqrt_() + epsilon)
+        parameter.addcmul_(inverse, along_f.to(f.dtype) * f + along_c.to(c.dtype) * c, value=-rate)
+    taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
+    return -rate * taken, (p > 0) | (q > 0)
+
+
+def _errors(denoiser: Denoiser, encoded: Encoded, rows: list[int], seed: int, step: int, role: str) -> Tensor:
+    """Squared errors of some rows at noise and timesteps that depend on (seed, step, row) alone."""
+    device = next(denoiser.module.parameters()).device
+    shape = encoded.mean.shape[1:]
+    drawn: list[tuple[Tensor, Tensor, Tensor]] = []
+    for place, row in enumerate(rows):
+        # a batch that spans two epochs may hold a row twice
+        again = rows[:place].count(row)
+        random = torch.Generator().manual_seed(_counter(seed, step, row, f"{role}/{again}" if again else role))
+        at = torch.randint(denoiser.timesteps, (), generator=random)
+        drawn.append((at, torch.randn(shape, generator=random), torch.randn(shape, generator=random)))
+    timesteps, noise, posterior = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
+    latents = encoded.mean[rows].to(device) + encoded.std[rows].to(device) * posterior
+    embeddings = encoded.embeddings[encoded.prompt[rows]].to(device)
+    return denoiser.errors(latents, embeddings, noise, timesteps)
+
+
+def _rows(count: int, batch: int, turn: int, seed: int) -> list[int]:
+    """The rows of batch number `turn`: all rows in an order of their own each epoch, batches running on across epochs.
+
+    The order is the same for both sets, so lists of equal length stay paired where a step sees one batch of each.
+    """
+    rows: list[int] = []
+    position = turn * batch
+    while len(rows) < batch:
+        epoch, start = divmod(position + len(rows), count)
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(_counter(seed, epoch, -1, "order")))
+        rows += order[start : start + batch - len(rows)].tolist()
+    return rows
+
+
+def _counter(seed: int, step: int, row: int, role: str) -> int:
+    digest = hashlib.blake2b(f"{seed}/{step}/{row}/{role}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _gradient(loss: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    """The gradient of `loss`, taken out of `.grad` so that the next backward pass starts from nothing."""
+    loss.backward()  # type: ignore[no-untyped-call]
+    taken = [_grad(parameter) for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    return taken
+
+
+def _grad(parameter: nn.Parameter) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
+
+
+def _record(step: int, values: Tensor) -> Step:
+    lost, kept, cosine, conflict, forget_change, retain_change, guarded = values.tolist()
+    return Step(step + 1, lost, kept, cosine, bool(conflict), forget_change, retain_change, bool(guarded))
+
+
+def _state(trained: Mapping[str, nn.Parameter], adam: torch.optim.Adam, history: list[Tensor]) -> dict[str, Tensor]:
+    state = {"history": torch.stack(history)} if history else {}
+    for name, parameter in trained.items():
+        state[f"value.{name}"] = parameter
+        for moment in ("exp_avg", "exp_avg_sq"):
+            state[f"{moment}.{name}"] = adam.state[parameter].get(moment, torch.zeros_like(parameter))
+    return state
+
+
+def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], adam: torch.optim.Adam) -> list[Tensor]:
+    """Put a saved state in place, and return the telemetry of the steps done."""
+    if (loaded := resume.load()) is None or not loaded[0]:
+        return []
+    done, state = loaded
+    for name, parameter in trained.items():
+        parameter.data.copy_(state[f"value.{name}"])
+        adam.state[parameter] = {
+            "step": torch.tensor(float(done)),
+            "exp_avg": state[f"exp_avg.{name}"].to(parameter.device),
+            "exp_avg_sq": state[f"exp_avg_sq.{name}"].to(parameter.device),
+        }
+    return list(state["history"])

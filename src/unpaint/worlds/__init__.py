@@ -1,0 +1,1 @@
+"""Data that trains a base model: one module per kind of world."""

@@ -1,0 +1,333 @@
+"""The loop on a tiny U-Net: its telemetry is measured, its guarantee holds, its runs repeat."""
+
+import math
+from dataclasses import astuple
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from tests.unit.tiny import pairs, unet
+from unpaint.encoded import Encoded
+from unpaint.errors import UserError
+from unpaint.models.latent_unet import LatentUNet
+from unpaint.resume import Resume
+from unpaint.unlearn import loop
+from unpaint.unlearn.gradient import SURGERIES
+from unpaint.unlearn.methods import Method, find
+from unpaint.unlearn.objectives import forget_loss, retain_loss
+
+FORGET, RETAIN = pairs(seed=1), pairs(seed=2)
+SETTINGS = {
+    "scope": "full",
+    "lora_rank": 2,
+    "steps": 3,
+    "batch": 2,
+    "learning_rate": 1e-3,
+    "retain_weight": 2.0,
+    "truncation": {"mode": "clamp", "value": 50.0},
+    "guard": True,
+}
+PCGRAD = Method(SURGERIES["pcgrad"], 1)
+
+
+def denoiser(kind="epsilon"):
+    return LatentUNet(unet(), DDPMScheduler(num_train_timesteps=100, prediction_type=kind))
+
+
+def run(model, forget=FORGET, retain=RETAIN, method=PCGRAD, seed=0, resume=None, **changes):
+    return list(loop.unlearn(model, forget, retain, method, {**SETTINGS, **changes}, seed, resume))
+
+
+def values(model):
+    return {name: value.detach().clone() for name, value in model.module.named_parameters()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def losses(model, forget, retain, step, batches=1, batch=2):
+    """The two losses of a step, put together anew from the loop's own rows and noise."""
+    with torch.no_grad():
+        lost = loop._errors(model, forget, loop._rows(len(forget), batch, step, 0), 0, step, "forget").mean()
+        turns = [step * batches + part for part in range(batches)]
+        kept = [loop._errors(model, retain, loop._rows(len(retain), batch, t, 0), 0, t, "retain").mean() for t in turns]
+        return float(lost), float(sum(kept) / batches)
+
+
+@pytest.mark.parametrize(
+    ("kind", "guard", "batches"),
+    [("epsilon", True, 1), ("epsilon", False, 3), ("v_prediction", False, 1), ("v_prediction", True, 3)],
+)
+def test_the_first_order_changes_are_the_measured_changes_of_the_losses(kind, guard, batches):
+    model = denoiser(kind)
+    method = Method(SURGERIES["pcgrad"], batches)
+    before, seen = losses(model, FORGET, RETAIN, 0, batches), []
+    for step in loop.unlearn(
+        model, FORGET, RETAIN, method, {**SETTINGS, "learning_rate": 2e-6, "guard": guard, "steps": 2}, 0
+    ):
+        after = losses(model, FORGET, RETAIN, step.step - 1, batches)
+        seen.append((step, after[0] - before[0], after[1] - before[1]))
+        before = losses(model, FORGET, RETAIN, step.step, batches)
+    for step, lost, kept in seen:
+        size = max(abs(lost), abs(kept))
+        assert size > 1e-6
+        assert step.forget_change == pytest.approx(-lost, abs=0.1 * size)
+        assert step.retain_change == pytest.approx(kept, abs=0.1 * size)
+
+
+def test_the_reported_losses_are_those_before_the_step():
+    model = denoiser()
+    lost, kept = losses(model, FORGET, RETAIN, 0)
+    first = run(model, steps=1)[0]
+    assert (first.step, first.forget_loss, first.retain_loss) == (1, pytest.approx(lost), pytest.approx(kept))
+
+
+@pytest.mark.parametrize("surgery", SURGERIES)
+def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery):
+    for step in run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=6):
+        slack = 1e-6 * (abs(step.forget_change) + abs(step.retain_change)) + 1e-12
+        assert step.forget_change <= slack
+        assert step.retain_change <= slack
+
+
+CONFLICT = {"retain": FORGET, "learning_rate": 1e-2, "retain_weight": 0.125, "steps": 6}
+"""Unlearning what is to be kept as well."""
+
+
+def test_plain_adam_breaks_the_guarantee_of_the_paper_s_surgery():
+    steps = run(denoiser(), guard=False, **CONFLICT)
+    assert any(max(step.forget_change, step.retain_change) > 1e-3 for step in steps)
+    assert not any(step.guarded for step in steps)
+
+
+def test_guard_keeps_it_and_marks_the_steps_that_it_corrected():
+    steps = run(denoiser(), **CONFLICT)
+    assert {step.guarded for step in steps} == {True, False}
+    assert all(max(step.forget_change, step.retain_change) < 1e-6 for step in steps)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e-4, 1e3])
+def test_telemetry_and_guard_bear_a_retain_gradient_of_another_size(factor):
+    """A retain gradient far smaller than the forget gradient must not drown in what the guard computes from both."""
+    torch.manual_seed(0)
+    parameter = torch.nn.Parameter(torch.zeros(64))
+    f, r = torch.randn(64), torch.randn(64)
+    r = r - 1.2 * (r @ f) / (f @ f) * f
+    r *= factor
+    adam = torch.optim.Adam([parameter], lr=1e-3, betas=loop.BETAS, eps=loop.EPSILON)
+    a, b = PCGRAD.surgery(loop.gradient.gram([[f], [r]]), 1.0)
+    combined = [r.clone()]
+    loop.gradient.combine([f], combined, a, b)
+    parameter.grad = combined[0]
+    adam.step()
+    changes, _ = loop._guard(adam, 0, [f], combined, a, b, True)
+    taken = parameter.detach().double()
+    for change, vector in zip(changes.tolist(), (f, r), strict=True):
+        size = float(vector.double().norm() * taken.norm())
+        assert change == pytest.approx(float(taken @ vector.double()), abs=1e-3 * size)
+        assert change <= 1e-3 * size
+
+
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_resumed_run_ends_in_the_same_bits_and_yields_the_same_records(tmp_path, done):
+    whole = denoiser()
+    records = run(whole)
+    keep = [tmp_path / "state.safetensors", "stamp", 0]
+    stopped = loop.unlearn(denoiser(), FORGET, RETAIN, PCGRAD, SETTINGS, 0, Resume(*keep))
+    for _ in range(done):
+        next(stopped)
+    stopped.close()
+    assert Resume(*keep).load()[0] == done
+    anew = denoiser()
+    assert run(anew, resume=Resume(*keep)) == records
+    assert same(values(anew), values(whole))
+
+
+def test_a_state_of_another_job_is_ignored(tmp_path):
+    path = tmp_path / "state.safetensors"
+    run(denoiser(), seed=5, resume=Resume(path, "other", 0))
+    anew = denoiser()
+    run(anew, resume=Resume(path, "mine", 1e9))
+    whole = denoiser()
+    run(whole)
+    assert same(values(anew), values(whole))
+
+
+def test_cross_attention_trains_attn2_alone_and_its_gram_sees_nothing_else(monkeypatch):
+    sizes, true = [], loop.gradient.gram
+    monkeypatch.setattr(
+        loop.gradient, "gram", lambda given: (sizes.append([len(part) for part in given]), true(given))[1]
+    )
+    model = denoiser()
+    before = values(model)
+    wanted = {name for name in before if ".attn2." in name}
+    run(model, scope="cross-attention")
+    after = values(model)
+    assert {name for name in before if not torch.equal(before[name], after[name])} == wanted
+    assert sizes == [[len(wanted)] * 2] * SETTINGS["steps"]
+    # a gradient that is left over anywhere would add up over the run and enter the next projection
+    assert all(parameter.grad is None for parameter in model.module.parameters())
+
+
+def test_each_step_s_gram_is_of_that_step_s_gradients_alone(monkeypatch):
+    seen, true = [], loop.gradient.gram
+    monkeypatch.setattr(loop.gradient, "gram", lambda given: (seen.append(true(given)), seen[-1])[1])
+    model = denoiser()
+    steps = loop.unlearn(model, FORGET, RETAIN, PCGRAD, SETTINGS, 0)
+    next(steps)
+    trained = list(model.module.parameters())
+    own = [
+        [part.detach() for part in torch.autograd.grad(sign * loop._errors(model, *where).mean(), trained)]
+        for sign, where in (
+            (-1, (FORGET, loop._rows(6, 2, 1, 0), 0, 1, "forget")),
+            (1, (RETAIN, loop._rows(6, 2, 1, 0), 0, 1, "retain")),
+        )
+    ]
+    next(steps)
+    torch.testing.assert_close(seen[1], true(own), rtol=1e-4, atol=1e-7)
+
+
+def test_lora_trains_adapters_alone():
+    model = denoiser()
+    before = values(model)
+    run(model, scope="lora")
+    after = values(model)
+    adapters = {name for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    assert adapters
+    assert all(".lora_" in name for name in adapters)
+    assert same({name.replace(".base_layer", ""): after[name] for name in after if name not in adapters}, before)
+    assert any(after[name].abs().sum() > 0 for name in adapters if ".lora_B" in name)
+
+
+def test_rgd_averages_its_retain_batches_before_the_surgery():
+    method = find({"method": "rgd", "surgery": "pcgrad", "retain_batches_per_step": 3})
+    model = denoiser()
+    kept = losses(model, FORGET, RETAIN, 0, batches=3)[1]
+    assert run(model, method=method, steps=1)[0].retain_loss == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("role", ["forget", "retain"])
+def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_parameters_before_it(role, tmp_path):
+    good = {"forget": FORGET, "retain": RETAIN}
+    bad = next(row for row in loop._rows(6, 2, 1, 0) + loop._rows(6, 2, 2, 0) if row not in loop._rows(6, 2, 0, 0))
+    at = next(step for step in range(3) if bad in loop._rows(6, 2, step, 0))
+    mean = good[role].mean.clone()
+    mean[bad] = math.nan
+    poisoned = good | {role: Encoded(mean, good[role].std, good[role].embeddings, good[role].prompt)}
+    model, seen, before = denoiser(), [], None
+    with pytest.raises(UserError, match=rf"^step {at + 1} of 3: the forget loss is .*not finite.*lower learning_rate$"):
+        for step in loop.unlearn(model, *poisoned.values(), PCGRAD, SETTINGS, 0, Resume(tmp_path / "s", "x", 1e9)):
+            seen, before = [*seen, step], values(model)
+    assert len(seen) == at
+    assert same(values(model), before)
+    assert Resume(tmp_path / "s", "x").load()[0] == at
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+    one, other, third = denoiser(), denoiser(), denoiser()
+    torch.manual_seed(1)
+    first = run(one)
+    torch.manual_seed(2)
+    assert [astuple(step) for step in run(other)] == [astuple(step) for step in first]
+    run(third, seed=1)
+    assert same(values(one), values(other))
+    assert not same(values(one), values(third))
+
+
+class Spy:
+    """A denoiser that gives back what it was handed."""
+
+    def __init__(self):
+        self.module, self.timesteps, self.seen = torch.nn.Linear(1, 1), 100, []
+
+    def errors(self, latents, embeddings, noise, timesteps):
+        self.seen.append((latents, embeddings, noise, timesteps))
+        return latents
+
+
+def test_the_noise_of_a_row_depends_on_neither_its_batch_mates_nor_its_place():
+    spy = Spy()
+    loop._errors(spy, FORGET, [1, 4, 2], 7, 3, "forget")
+    loop._errors(spy, FORGET, [2, 0], 7, 3, "forget")
+    for one, other in zip(*spy.seen, strict=True):
+        assert torch.equal(one[2], other[0])
+
+
+def test_noise_differs_between_steps_rows_roles_and_seeds():
+    spy = Spy()
+    for where in (([1], 7, 3, "forget"), ([2], 7, 3, "forget"), ([1], 7, 4, "forget"), ([1], 7, 3, "retain")):
+        loop._errors(spy, FORGET, *where)
+    loop._errors(spy, FORGET, [1], 8, 3, "forget")
+    assert len({noise.sum().item() for _, _, noise, _ in spy.seen}) == 5
+
+
+def test_a_row_that_a_batch_holds_twice_is_noised_twice():
+    spy = Spy()
+    for turn in range(30):
+        rows = loop._rows(3, 4, turn, 0)
+        loop._errors(spy, FORGET, rows, 0, turn, "forget")
+    assert all(len({part.sum().item() for part in noise}) == 4 for _, _, noise, _ in spy.seen)
+
+
+def test_noise_and_timesteps_are_those_that_errors_and_target_are_made_of():
+    model, spy = denoiser("v_prediction"), Spy()
+    rows = [0, 3]
+    loop._errors(spy, RETAIN, rows, 0, 0, "retain")
+    latents, embeddings, noise, timesteps = spy.seen[0]
+    found = loop._errors(model, RETAIN, rows, 0, 0, "retain")
+    assert torch.equal(found, model.errors(latents, embeddings, noise, timesteps))
+    assert torch.equal(embeddings, RETAIN.embeddings[RETAIN.prompt[rows]])
+    # and the latents are the corpus's own, not drawn from nothing
+    assert ((latents - RETAIN.mean[rows]).abs() <= 6 * RETAIN.std[rows]).all()
+    assert not torch.equal(latents, RETAIN.mean[rows])
+
+
+@pytest.mark.parametrize(("count", "batch"), [(6, 2), (7, 3), (5, 8)])
+def test_an_epoch_covers_every_row_once(count, batch):
+    order = [row for turn in range(3 * count) for row in loop._rows(count, batch, turn, 4)]
+    epochs = [order[start : start + count] for start in range(0, len(order) - count + 1, count)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+ERRORS = torch.tensor([[0.5, 1.5], [2.0, 4.0]])
+
+
+def gradient_of(mode, bound, errors=ERRORS):
+    errors = errors.clone().requires_grad_()
+    loss = forget_loss(errors, mode, bound)
+    loss.backward()
+    return loss.item(), errors.grad.tolist()
+
+
+def test_clamp_bounds_each_picture_s_mean_and_has_no_gradient_above():
+    assert gradient_of("clamp", 2.0) == (1.5, [[0.25, 0.25], [0, 0]])
+
+
+def test_elementwise_bounds_each_element_and_has_no_gradient_above():
+    assert gradient_of("elementwise", 1.75) == (1.375, [[0.25, 0.25], [0, 0]])
+
+
+def test_skip_drops_the_whole_batch_while_its_mean_is_above():
+    assert gradient_of("skip", 1.9) == (0, [[0, 0], [0, 0]])
+    assert gradient_of("skip", 2.0) == (2.0, [[0.25, 0.25], [0.25, 0.25]])
+
+
+@pytest.mark.parametrize("mode", ["clamp", "elementwise", "skip"])
+def test_truncation_far_above_is_the_plain_mean(mode):
+    assert gradient_of(mode, 1e9)[0] == retain_loss(ERRORS).item() == 2.0
+
+
+def test_a_wholly_truncated_forget_loss_leaves_retain_descent_and_no_nan():
+    model = denoiser()
+    steps = run(model, truncation={"mode": "clamp", "value": 1e-9}, steps=2)
+    assert [step.cosine for step in steps] == [0, 0]
+    assert all(step.retain_change < 0 for step in steps)
+    assert all(value.isfinite().all() for value in values(model).values())
+
+
+def test_an_unknown_truncation_mode_is_refused():
+    with pytest.raises(ValueError, match=r"truncation mode soft: choose one of clamp, elementwise, skip"):
+        forget_loss(ERRORS, "soft", 1.0)

@@ -1,0 +1,199 @@
+"""params.yaml is read strictly; each mistake is named with its place and its remedy."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from unpaint import params
+from unpaint.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+FIRST = next(iter(GOOD["concepts"]))
+CONCEPT, GRAMMAR = f"concepts.{FIRST}", GOOD["concepts"][FIRST]["grammar"]
+VALUES = GOOD["grammars"][GRAMMAR]["values"]
+FORGOTTEN = next(iter(GOOD["concepts"][FIRST]["forget"]))
+
+
+def complaint(text, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        params.load(path)
+    return str(caught.value).replace(str(path), "params.yaml")
+
+
+def changed(place, value):
+    """The real file with one leaf set, or taken out if `value` is None."""
+    fields = copy.deepcopy(GOOD)
+    *way, last = place
+    node = fields
+    for key in way:
+        node = node[key]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return yaml.safe_dump(fields, sort_keys=False)
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_params_yaml_and_every_preset_load(path):
+    assert params.load(path).concepts
+
+
+def test_the_schema_file_is_in_sync():
+    held = (ROOT / "workflow/schemas/params.schema.json").read_text(encoding="utf-8")
+    assert held == json.dumps(params.schema(), indent=2) + "\n"
+
+
+LEAK = sorted(set(VALUES[next(n for n in VALUES if n != FORGOTTEN)]["train"]))[0]
+OTHER = next(n for n in VALUES if n != FORGOTTEN)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["colour"], 1, "colour: unknown key; delete it or correct its spelling"),
+        (["sampling", "widht"], 1, "sampling.widht: unknown key; delete it or correct its spelling"),
+        (["sampling", "steps"], None, "sampling.steps: missing; every key is required, presets/ show each"),
+        (["methods", "rg", "surgery"], None, "methods.rg.surgery: missing; every key is required, presets/ show each"),
+        (["threads"], "two", "threads: input should be a valid integer, got 'two'"),
+        (["threads"], 2.0, "threads: input should be a valid integer, got 2.0"),
+        (["threads"], 0, "threads: input should be greater than or equal to 1, got 0"),
+        (["seeds"], [1, 1], "seeds: a seed stands there twice"),
+        (["concepts", FIRST, "forget"], {FORGOTTEN: "xyz"}, f"{CONCEPT}.forget.{FORGOTTEN}: xyz is not in the grammar"),
+        (
+            ["concepts", FIRST, "forget"],
+            {"mood": "xyz"},
+            f"{CONCEPT}.forget: mood is no dimension of the grammar; it has",
+        ),
+        (["concepts", FIRST, "forget"], {}, f"{CONCEPT}.forget: nothing to forget; give a dimension and a value"),
+        (["concepts", FIRST, "grammar"], "xyz", f"{CONCEPT}.grammar: xyz is none of {', '.join(GOOD['grammars'])}"),
+        (
+            ["grammars", GRAMMAR, "values", OTHER, "test"],
+            [],
+            f"grammars.{GRAMMAR}.values.{OTHER}: no value is left for the test split; give at least 1",
+        ),
+        (
+            ["grammars", GRAMMAR, "values", OTHER, "train"],
+            [],
+            f"grammars.{GRAMMAR}.values.{OTHER}: no value is left for the train split; give at least 1",
+        ),
+        (
+            ["grammars", GRAMMAR, "values", OTHER, "test"],
+            [LEAK],
+            f"grammars.{GRAMMAR}.values.{OTHER}: {LEAK} leaks: it stands in train and in test; keep it in one",
+        ),
+        (
+            ["grammars", GRAMMAR, "values", OTHER, "test"],
+            ["xyz", "xyz"],
+            f"grammars.{GRAMMAR}.values.{OTHER}.test: xyz stands there twice",
+        ),
+        (
+            ["grammars", GRAMMAR, "template"],
+            "a picture",
+            f"grammars.{GRAMMAR}.template: {', '.join(sorted(VALUES))} stands in only one of template and values; "
+            "every dimension needs both",
+        ),
+        (
+            ["grammars", GRAMMAR, "distinct"],
+            [["mood", OTHER]],
+            f"grammars.{GRAMMAR}.distinct: mood is no dimension of this grammar",
+        ),
+        (["concepts", "judge"], GOOD["concepts"][FIRST], "concepts.judge: the name judge is taken; choose another"),
+        (["methods", "encoded"], GOOD["methods"]["rg"], "methods.encoded: the name encoded is taken; choose another"),
+        (["questions", OTHER], None, f"questions: none for {OTHER}, which {CONCEPT} needs"),
+        (["world", "images", "judge"], None, "world.images: no count for judge"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(place, value, message, tmp_path):
+    found = complaint(changed(place, value), tmp_path).splitlines()
+    assert len(found) == 1
+    assert found[0].startswith(f"params.yaml: {message}")
+
+
+def test_an_unknown_method_is_named_in_a_line_with_those_that_exist(tmp_path):
+    found = complaint(changed(["methods", "rg", "method"], "SalUn"), tmp_path)
+    assert found.startswith("params.yaml: methods.rg")
+    assert all(name in found for name in ("SalUn", "graddiff", "rg", "rgd"))
+    assert len(found) < 200
+
+
+def test_a_word_in_a_message_keeps_its_case(tmp_path):
+    found = complaint(changed(["device"], "TPU"), tmp_path)
+    assert found.startswith("params.yaml: device: ")
+    assert params.Params.model_json_schema()["properties"]["device"]["pattern"] in found
+
+
+def test_several_mistakes_are_all_named(tmp_path):
+    fields = {**GOOD, "threads": "two", "colour": 1}
+    found = complaint(yaml.safe_dump(fields), tmp_path).splitlines()
+    assert {line.split(":")[1].strip() for line in found} == {"threads", "colour"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nseed: 2\n", "params.yaml: line 2: the key seed stands twice; keep one"),
+        ("a:\n  b: 1\n  b: 1\n", "params.yaml: line 3: the key b stands twice; keep one"),
+        ("a: 1e-5\n", "params.yaml: line 1: 1e-5 is a text to one engine and a number to the other; write 1.0e-5"),
+        ("a: 2.5e3\n", "params.yaml: line 1: 2.5e3 is a text to one engine and a number to the other; write 2.5e+3"),
+        ("a:\n- no\n", "params.yaml: line 2: no is a word to one engine and a truth value to the other; write true, "
+         "false or quotes"),
+        ("a: on\n", "params.yaml: line 1: on is a word to one engine and a truth value to the other; write true, false "
+         "or quotes"),
+        ("on: 1\n", "params.yaml: line 1: on is a word to one engine and a truth value to the other; write true, false "
+         "or quotes"),
+        ("- a\n- b\n", "params.yaml: not a mapping of keys; copy one of presets/ to it"),
+        ("", "params.yaml: not a mapping of keys; copy one of presets/ to it"),
+    ],
+)  # fmt: skip
+def test_what_the_engines_would_read_differently_is_refused(text, message, tmp_path):
+    assert complaint(text, tmp_path) == message
+
+
+SCALARS = (
+    "1.0e-5 0.1 .5 1. 1.5e+3 true True null ~ 'no' '1e-5' 010 0o10 0x1f 1_000 1:30 0b11 2024-01-02 +1 -0 .inf 1_0.5 = "
+    "1e5 1E-5 .5e-3 .5e3 yes y Off 08"
+)
+
+
+@pytest.mark.parametrize("scalar", SCALARS.split())
+def test_a_value_that_is_not_refused_is_the_same_to_both_engines(scalar):
+    """Snakemake reads by PyYAML (1.1), DVC by ruamel (1.2)."""
+    text = f"a: {scalar}\n"
+    try:
+        ours = yaml.load(text, Loader=params._StrictLoader)["a"]
+    except yaml.MarkedYAMLError:
+        return
+    other = YAML(typ="safe").load(text)["a"]
+    assert (type(ours), ours) == (type(other), other)
+
+
+def test_a_missing_file_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(UserError, match=r"params.yaml: no such file; copy one of presets/ to it$"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_broken_yaml_is_named_by_its_line(tmp_path):
+    assert complaint("a: 1\nb: [1\n", tmp_path).startswith("params.yaml: line 3:")
+
+
+@pytest.mark.parametrize("content", [b"a: \xff\n", b"a: \x00\n"])
+def test_a_file_that_is_no_text_is_refused(content, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"params.yaml: "):
+        params.load(path)
+
+
+def test_targets_come_in_the_order_of_the_file():
+    fields = {**GOOD["concepts"][FIRST], "forget": {"ink": ["red", "blue"], "digit": "two"}}
+    assert params.Concept.model_validate(fields).targets == [("ink", "red"), ("ink", "blue"), ("digit", "two")]

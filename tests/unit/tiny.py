@@ -1,0 +1,33 @@
+"""A U-Net and an encoded corpus of a few numbers each."""
+
+import torch
+
+from unpaint.encoded import Encoded
+
+
+def unet(seed=0, side=8):
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        sample_size=side,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8,),
+        down_block_types=("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",),
+        layers_per_block=1,
+        attention_head_dim=2,
+        cross_attention_dim=8,
+        norm_num_groups=4,
+    )
+
+
+def pairs(rows=6, seed=0, dtype=torch.float32):
+    random = torch.Generator().manual_seed(seed)
+    return Encoded(
+        mean=torch.randn(rows, 4, 8, 8, generator=random).to(dtype),
+        std=torch.full((rows, 4, 8, 8), 0.01, dtype=dtype),
+        embeddings=torch.randn(3, 5, 8, generator=random).to(dtype),
+        prompt=torch.arange(rows) % 3,
+    )

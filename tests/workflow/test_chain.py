@@ -1,0 +1,107 @@
+"""The whole chain on the tiny world, by real Snakemake."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.world import run
+from unpaint.lineage import manifest
+from unpaint.lineage.manifest import sha256
+
+MODELS = ("rgd", "rg", "graddiff")
+MADE = ("model.safetensors", "training.tsv", "README.md", "samples.parquet", "samples.rows.tsv", "metrics.json")
+
+
+def test_everything_is_made_in_a_folder_with_spaces_and_umlauts(finished: Path) -> None:
+    results = finished / "results"
+    assert (results / "report.html").stat().st_size > 10_000
+    for name in MODELS:
+        for file in MADE:
+            assert (results / "seven" / name / "seed0" / file).is_file()
+
+
+def test_metrics_have_the_promised_keys(finished: Path) -> None:
+    for folder in ("base", *(f"{name}/seed0" for name in MODELS)):
+        found = json.loads((finished / "results/seven" / folder / "metrics.json").read_text())
+        for name in ("UA", "RA", "attributes", "AS", "FD"):
+            assert set(found[name]) == {"value", "low", "high", "n", "delta", "delta_low", "delta_high"}
+            assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
+        assert set(found["judge"]) == {"digit", "ink", "ground", "place"}
+    assert found["UA"]["n"] == 16
+    assert found["RA"]["n"] == 32
+
+
+def test_the_base_model_differs_from_itself_by_nothing(finished: Path) -> None:
+    found = json.loads((finished / "results/seven/base/metrics.json").read_text())
+    assert {found[name]["delta"] for name in ("UA", "RA", "attributes", "AS", "FD")} == {0}
+
+
+def test_hashes_lead_from_the_model_to_the_world(finished: Path) -> None:
+    results = finished / "results"
+    model = manifest.read(results / "seven/rgd/seed0/model.safetensors")
+    forget = results / "seven/encoded/forget.safetensors"
+    assert model.inputs["forget"] == sha256(forget)
+    pictures = results / "seven/images/forget.parquet"
+    assert manifest.read(forget).inputs["corpus"] == sha256(pictures)
+    assert manifest.read(pictures).inputs["prompts"] == sha256(results / "seven/prompts/train.json")
+    assert manifest.read(pictures).inputs["base"] == sha256(results / "base/base.json")
+    assert manifest.read(results / "base/base.json").inputs["world"] == sha256(results / "world.parquet")
+
+
+def test_the_two_roles_are_told_apart(finished: Path) -> None:
+    inputs = manifest.read(finished / "results/seven/rgd/seed0/model.safetensors").inputs
+    assert inputs["forget"] != inputs["retain"]
+
+
+def test_artefacts_name_no_folder_of_this_machine(finished: Path) -> None:
+    here = str(finished).encode()
+    for path in (finished / "results").rglob("*"):
+        if path.is_file():
+            assert here not in path.read_bytes(), path
+
+
+def test_nothing_half_made_is_left(finished: Path) -> None:
+    assert not list(finished.rglob(".partial-*"))
+    assert not list((finished / "scratch").glob("*")) if (finished / "scratch").exists() else True
+
+
+def test_run_notes_say_how(finished: Path) -> None:
+    note = json.loads((finished / "results/seven/rgd/seed0/model.safetensors.run.json").read_text())
+    assert note["outputs"]["model"] == sha256(finished / "results/seven/rgd/seed0/model.safetensors")
+    assert re.fullmatch("[0-9a-f]{40}", note["commit"])
+    assert note["dirty"] is False
+    assert note["device"] in {"cpu", "cuda", "mps"}
+    assert note["seconds"] > 0
+    assert note["peak_memory_mb"] > 100
+
+
+def test_export_loads_in_diffusers(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exported"
+    run(finished, "unpaint", "export", "results/seven/rgd/seed0/model.safetensors", "--to", str(folder))
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(folder)
+    assert pipeline("a red three", num_inference_steps=1).images[0].size == (32, 32)
+
+
+def test_snakemake_writes_its_own_report(finished: Path, tmp_path: Path) -> None:
+    run(finished, "snakemake", "--report", str(tmp_path / "report.zip"))
+    assert (tmp_path / "report.zip").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_another_folder_gives_the_same_hashes(finished: Path, tmp_path: Path) -> None:
+    from tests.world import make_project
+
+    other = make_project(tmp_path / "elsewhere")
+    run(other, "snakemake", "--cores", "1")
+    for pattern in ("*.parquet", "*.safetensors", "metrics.json", "base.json", "rows.tsv", "training.tsv", "README.md"):
+        paths = sorted((finished / "results").rglob(pattern))
+        assert paths or pattern == "rows.tsv"
+        for path in paths:
+            twin = other / path.relative_to(finished)
+            assert sha256(twin) == sha256(path), path

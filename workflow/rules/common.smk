@@ -1,0 +1,43 @@
+# Shared by all rules. Here params.yaml is checked; a rule finds its one parameter and its source files here.
+import json
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from unpaint.errors import UserError
+from unpaint.params import load
+
+PARAMS = Path(workflow.basedir) / "params.yaml"
+
+try:
+    load(PARAMS)
+except UserError as error:
+    raise WorkflowError(str(error).replace(f"{PARAMS}", "params.yaml")) from None
+# what comes before `configfile:` was given on the command line, where DVC would never see it
+if config and config != yaml.safe_load(PARAMS.read_text(encoding="utf-8")):
+    raise WorkflowError("settings on the command line are unseen by DVC; change params.yaml instead")
+
+
+def settings(*keys, **values):
+    """A rule's only parameter, as JSON, from sections of params.yaml by name, and further values.
+
+    Snakemake compares parameters as a set of values, so several could swap theirs unnoticed.
+    """
+    return json.dumps({**{key: config[key] for key in keys}, **values}, sort_keys=True)
+
+
+def code(*paths):
+    """The source files of a stage, every file under the given paths of the package, and what runs a stage."""
+    package = Path(workflow.basedir) / "src" / "unpaint"
+    found = set()
+    for path in (*paths, "lineage/stage.py", "lineage/manifest.py", "errors.py"):
+        whole = package / path
+        found |= set(whole.rglob("*.py")) if whole.is_dir() else {whole}
+    return sorted(str(file.relative_to(workflow.basedir)) for file in found)
+
+
+def replacements(wildcards):
+    """The file of replacements that a concept names, if it names one."""
+    given = config["concepts"][wildcards.concept]["replacement"]
+    return [] if given in ("drop", "value") else [given]

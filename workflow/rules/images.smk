@@ -1,0 +1,41 @@
+# The base model renders a concept's training prompts: the forget set and the retain set.
+#
+# needs: results/base/base.json, results/{concept}/prompts/train.json
+# gives: results/{concept}/images/{forget,retain}.parquet and their rows.tsv
+
+
+rule images:
+    input:
+        base="results/base/base.json",
+        prompts="results/{concept}/prompts/train.json",
+        code=code(
+            "stages/images.py",
+            "sample.py",
+            "corpus.py",
+            "encoded.py",
+            "diversify/grammar.py",
+            "models/checkpoint.py",
+            "models/latent_unet.py",
+        ),
+        env="workflow/envs/torch.yaml",
+    output:
+        corpus="results/{concept}/images/{set}.parquet",
+        rows="results/{concept}/images/{set}.rows.tsv",
+        note="results/{concept}/images/{set}.parquet.run.json",
+    log:
+        "logs/{concept}/images-{set}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=lambda w: settings("threads", "device", "sampling", set=w.set),
+    message:
+        "Render the {wildcards.set} set of {wildcards.concept}"
+    shell:
+        "PYTHONPATH=src python -m unpaint.stages.images --settings {params.settings:q}"
+        " --base {input.base:q} --prompts {input.prompts:q}"
+        " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -1,0 +1,44 @@
+# The judge, an open_clip model, trained on the world's own split and held against the reference split.
+#
+# needs: results/world.parquet, results/base/base.json (random latents of its autoencoder are pictures of nothing)
+# gives: results/judge/judge.json (its accuracy) and the model in open_clip's layout
+
+
+rule judge:
+    input:
+        world="results/world.parquet",
+        base="results/base/base.json",
+        code=code(
+            "stages/judge.py",
+            "train/judge.py",
+            "train/easel.py",
+            "train/fit.py",
+            "evaluate/judge.py",
+            "worlds/digits.py",
+            "resume.py",
+            "corpus.py",
+            "models/checkpoint.py",
+        ),
+        env="workflow/envs/torch.yaml",
+    output:
+        judge="results/judge/judge.json",
+        config="results/judge/open_clip_config.json",
+        weights="results/judge/open_clip_model.safetensors",
+        note="results/judge/judge.json.run.json",
+    log:
+        "logs/judge.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=lambda w: settings("seed", "threads", "device", "judge", "questions"),
+    message:
+        "Train the judge"
+    shell:
+        "PYTHONPATH=src python -m unpaint.stages.judge --settings {params.settings:q}"
+        " --world {input.world:q} --base {input.base:q}"
+        " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q} 2> >(tee {log:q} >&2)"

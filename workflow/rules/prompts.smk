@@ -1,0 +1,33 @@
+# A concept's grammar, expanded into paired forget and retain prompts.
+#
+# needs: nothing but params.yaml (and a file of replacements, if the concept names one)
+# gives: results/{concept}/prompts/train.json and test.json, each with both lists and their coverage
+
+
+rule prompts:
+    input:
+        replacements=replacements,
+        code=code("stages/prompts.py", "diversify/grammar.py"),
+        env="workflow/envs/cpu.yaml",
+    output:
+        train="results/{concept}/prompts/train.json",
+        test="results/{concept}/prompts/test.json",
+        note="results/{concept}/prompts/train.json.run.json",
+    log:
+        "logs/{concept}/prompts.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=lambda w: settings(
+            "seed",
+            concept=config["concepts"][w.concept],
+            grammar=config["grammars"][config["concepts"][w.concept]["grammar"]],
+        ),
+    message:
+        "Expand the prompts of {wildcards.concept}"
+    shell:
+        "PYTHONPATH=src python -m unpaint.stages.prompts --settings {params.settings:q}"
+        " --replacements {input.replacements:q} --train {output.train:q} --test {output.test:q} 2> >(tee {log:q} >&2)"

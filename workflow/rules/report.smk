@@ -1,0 +1,35 @@
+# One self-contained page of the whole campaign.
+#
+# needs: results/summaries/*.json of every concept, method and seed
+# gives: results/report.html
+
+
+rule report:
+    input:
+        base=collect("results/summaries/{concept}.base.json", concept=config["concepts"]),
+        models=collect(
+            "results/summaries/{concept}.{method}.seed{seed}.json",
+            concept=config["concepts"],
+            method=config["methods"],
+            seed=config["seeds"],
+        ),
+        code=code("stages/report.py", "report", "corpus.py", "evaluate/statistics.py"),
+        page="src/unpaint/report/page.html",
+        env="workflow/envs/cpu.yaml",
+    output:
+        html=report("results/report.html", caption="../report.rst", category="Campaign"),
+        note="results/report.html.run.json",
+    log:
+        "logs/report.log",
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=lambda w: settings(),
+    message:
+        "Write the report"
+    shell:
+        "PYTHONPATH=src python -m unpaint.stages.report --settings {params.settings:q}"
+        " --summaries {input.base:q} {input.models:q} --html {output.html:q} 2> >(tee {log:q} >&2)"
