@@ -63,6 +63,7 @@ class Denoiser(Section):
     batch: Count = Field(description="pictures per step")
     learning_rate: Positive = Field(description="peak of the one-cycle schedule")
     average: Fraction = Field(description="memory of the moving average of the weights; 0 is none")
+    unprompted: Fraction = Field(description="share of pictures trained without prompt, for classifier-free guidance")
 
     @model_validator(mode="after")
     def _levels(self) -> Self:

@@ -22,14 +22,13 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 INKS = {
     "red": (176, 14, 24),
     "orange": (206, 92, 0),
-    "yellow": (136, 124, 0),
+    "yellow": (172, 152, 0),
     "green": (8, 104, 36),
     "cyan": (0, 122, 138),
     "blue": (24, 40, 172),
     "purple": (92, 18, 136),
     "pink": (206, 24, 122),
     "brown": (88, 46, 14),
-    "gray": (92, 94, 98),
     "black": (12, 12, 14),
 }
 GROUNDS = {
@@ -51,7 +50,7 @@ PLACES = {"centre": (0, 0), "top": (0, -5), "bottom": (0, 5), "left": (-5, 0), "
 
 TEMPLATE = "a {ink} {digit} at the {place} of a {ground} square"
 SPLITS = ("base", "judge", "reference")
-SHARES = {"base": 0.12, "judge": 0.62, "reference": 0.26}
+SHARES = {"base": 0.06, "judge": 0.66, "reference": 0.28}
 """Share of the handwriting samples of each digit that a split may draw from: few hands to imitate, many to read."""
 
 
