@@ -69,7 +69,7 @@ def fit(
             torch._foreach_lerp_(list(mean.values()), [p.detach() for p in trained.values()], 1 - decay)
         if resume and (resume.due() or step + 1 == steps):
             resume.save(step + 1, _state({**parameters, **buffers}, optimizer, trained, mean))
-        yield Record(step + 1, steps, float(value))
+        yield Record(step + 1, steps, value.item())
     with torch.no_grad():
         for key, value in mean.items():
             trained[key].copy_(value)

@@ -131,20 +131,21 @@ def fit_judge(
 
 
 @torch.no_grad()
-def _spread(model: nn.Module, asked: Tensor) -> None:
+def _spread(model: Any, asked: Tensor) -> None:
     """Choose the text projection such that the texts of the questions start at right angles to each other.
 
     An untrained text tower gives all texts nearly one direction, and in so short a training the image tower never finds
     what it should tell apart: their common part is projected away, and what is left is whitened.
     """
-    projection, model.text_projection = model.text_projection, None  # type: ignore[assignment]
-    texts = model.encode_text(asked.unique(dim=0)).double().cpu()  # type: ignore[operator]
+    projection, model.text_projection = model.text_projection, None
+    texts = model.encode_text(torch.unique(asked, dim=0)).double().cpu()
     model.text_projection = projection
     mean = functional.normalize(texts.mean(0), dim=0)
     apart = torch.eye(len(mean), dtype=mean.dtype) - mean[:, None] * mean
     _, sizes, directions = torch.linalg.svd(texts @ apart, full_matrices=False)
-    whitening = (apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0])))[:, : projection.shape[1]]  # type: ignore[union-attr]
-    projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()  # type: ignore[operator, union-attr, index]
+    whitening = apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0]))
+    whitening = whitening[:, : projection.shape[1]]
+    projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()
 
 
 def _captions(
