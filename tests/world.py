@@ -74,7 +74,7 @@ def commit(folder: Path, message: str) -> None:
 def environment() -> dict[str, str]:
     """This interpreter's tools first, one thread a job, and no GPU: two busy jobs share two cores."""
     tools = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 
 
 def run(folder: Path, *command: str, fails: bool = False) -> str:

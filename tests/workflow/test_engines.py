@@ -71,7 +71,9 @@ def test_record_refuses_while_anything_is_stale(project: Path) -> None:
     write_params(project, params)
     before = (project / "dvc.lock").read_bytes()
     printed = run(project, "unpaint", "record", fails=True)
-    assert "not recorded: Snakemake would still make results/seven/rg/seed0/model.safetensors" in printed
+    assert "not recorded: Snakemake would still make results/" in printed
+    assert "results/seven/rg/seed0/metrics.json" in printed
+    assert "results/seven/rgd/" not in printed
     assert (project / "dvc.lock").read_bytes() == before
 
 
@@ -137,7 +139,7 @@ def test_conda_after_a_plain_run_plans_nothing(project: Path, tmp_path: Path, mo
         'case "$1" in\n'
         '  --version) echo "conda 25.1.0" ;;\n'
         '  info) echo \'{"conda_prefix": "/nowhere", "platform": "linux-64", "conda_version": "25.1.0"}\' ;;\n'
-        '  config) echo "channel_priority: strict" ;;\n'
+        '  config) echo \'{"get": {"channel_priority": "strict"}}\' ;;\n'
         "esac\n"
     )
     shim.chmod(shim.stat().st_mode | stat.S_IEXEC)
@@ -212,6 +214,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "scope": "cross-attention",
         "mode": "skip",
         "replacement": "drop",
+        "guidance": 2.5,
         "method": None,
     }
     if path[-1] in known:
@@ -227,6 +230,8 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
             other = value * 0.5
         case str():
             other = f"{value} indeed"
+        case [bool(), *_]:
+            other = [not item for item in value]
         case [[*_]]:
             other = [value[0][::-1]]
         case _:
@@ -238,6 +243,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
 SINGLE = {("world", "kind"), ("seeds",), ("concepts", "seven", "grammar")}
 
 
+@pytest.mark.slow
 def test_every_leaf_of_params_makes_both_engines_stale_alike(project: Path) -> None:
     from unpaint.params import load
 
