@@ -214,6 +214,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "mode": "skip",
         "replacement": "drop",
         "guidance": 2.5,
+        "minimum_accuracy": 0.5,
         "method": None,
     }
     if path[-1] in known:
