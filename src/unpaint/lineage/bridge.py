@@ -21,12 +21,10 @@ def record() -> int:
                 f"not recorded: Snakemake would still make {', '.join(stale[:5])}"
                 f"{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; run snakemake first"
             )
-        stages = list(repo.index.stages)
-        for stage in stages:
-            repo.commit(stage.addressing, force=True)
+        repo.commit(force=True)
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
-        return len(stages)
+        return len(list(repo.index.stages))
 
 
 def restore() -> tuple[int, list[str]]:

@@ -37,9 +37,11 @@ def snakemake(*arguments: str) -> str:
 
 
 def outdated() -> list[str]:
-    """The files that Snakemake would still make or update."""
+    """The files that Snakemake would still make or update; those with a cause of their own come first."""
     table = csv.DictReader(io.StringIO(snakemake("--summary")), delimiter="\t")
-    return [row["output_file"] for row in table if row["plan"] != "no update"]
+    stale = [row for row in table if row["plan"] != "no update"]
+    # "ok" is a file that is stale only because of one before it
+    return [row["output_file"] for row in sorted(stale, key=lambda row: row["status"] == "ok")]
 
 
 def rules() -> list[Job]:
