@@ -24,9 +24,9 @@ def tiny_params() -> dict[str, Any]:
     params["base"]["threads"] = 1
     params["base"]["autoencoder"] |= {"steps": 4, "batch": 8}
     params["base"]["denoiser"] |= {"steps": 4, "batch": 8}
-    params["judge"] |= {"steps": 4, "batch": 32, "embedding": 8}
+    params["judge"] |= {"steps": 30, "batch": 32, "embedding": 8}
     params["sampling"] |= {"width": 8, "steps": 2}
-    params["evaluation"] |= {"minimum_accuracy": 0.0, "batch": 32}
+    params["evaluation"] |= {"minimum_accuracy": 0.001, "batch": 32}
     concept = params["concepts"]["seven"]
     concept["train"] = {"prompts": 8, "images_per_prompt": {"forget": 1, "retain": 2}}
     concept["test"] = {"prompts": 16, "images_per_prompt": {"forget": 1, "retain": 2}}
@@ -74,7 +74,7 @@ def commit(folder: Path, message: str) -> None:
 def environment() -> dict[str, str]:
     """This interpreter's tools first, one thread a job, and no GPU: two busy jobs share two cores."""
     tools = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1"}
+    return {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
 def run(folder: Path, *command: str, fails: bool = False) -> str:

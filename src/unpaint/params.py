@@ -233,7 +233,7 @@ class Evaluation(Section):
     """How pools are scored."""
 
     batch: Count = Field(description="pictures per forward pass of the judge")
-    minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = Field(
+    minimum_accuracy: Annotated[float, Field(gt=0, le=1)] = Field(
         description="of the judge on held-out real pictures; below it, evaluation refuses to score"
     )
 

@@ -27,9 +27,9 @@ ENCODING_BATCH = 256
 TIMESTEPS, BETAS, SCHEDULE = 1000, (0.00085, 0.012), "scaled_linear"
 """The noise schedule of Stable Diffusion."""
 HEAD = 32
+"""Width of an attention head."""
 LATE = 1.4
 """Training draws noisy times more often (1 would be evenly): there it is settled which digit a picture shows."""
-"""Width of an attention head."""
 
 
 def build(vae: Autoencoder, denoiser: Denoiser, side: int, seed: int) -> StableDiffusionPipeline:
