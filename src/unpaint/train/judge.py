@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,15 +97,15 @@ def fit_judge(
         [questions[name].text.format(value) for value in easel.values[name]] + questions[name].none
         for name in DIMENSIONS
     ]
-    asked = tokenizer([text for texts in choices for text in texts]).to(device)
-    _spread(model, asked)
+    asked = [text for texts in choices for text in texts]
+    _spread(model, tokenizer(asked).to(device))
+    features = _text_features(model, tokenizer, device)
 
     def loss(step: int) -> Tensor:
         pictures, facts, names = easel.paint(_random(seed, step))
         captions = _captions(template, easel.values, facts, names)
         image = model.encode_image((pictures.to(device) / 127.5) - 1, normalize=True)  # type: ignore[operator]
-        tokens = torch.cat([asked, tokenizer(list(captions)).to(device)])
-        text = model.encode_text(tokens, normalize=True)  # type: ignore[operator]
+        text = torch.stack([features(text) for text in (*asked, *captions)])
         logits = model.logit_scale.exp().clamp(max=100) * image @ text.T  # type: ignore[operator]
         parts = logits.split([*map(len, choices), len(captions)], dim=1)
         total = _contrast(parts[-1], torch.tensor(list(captions.values()), device=device).T)
@@ -118,7 +119,8 @@ def fit_judge(
 
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name == "logit_scale" or name.startswith("visual."))
-    model.train()
+    # oneDNN's convolutions read this layout as it is
+    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     yield from fit(
         {"judge": model},
         loss,
@@ -146,6 +148,20 @@ def _spread(model: Any, asked: Tensor) -> None:
     whitening = apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0]))
     whitening = whitening[:, : projection.shape[1]]
     projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()
+
+
+def _text_features(
+    model: Any, tokenizer: Callable[[list[str]], Tensor], device: torch.device
+) -> Callable[[str], Tensor]:
+    """The unit feature of a text; the text tower is not trained, so each text is encoded once, and alone."""
+
+    @cache
+    @torch.no_grad()
+    def feature(text: str) -> Tensor:
+        found: Tensor = model.encode_text(tokenizer([text]).to(device), normalize=True)[0]
+        return found
+
+    return feature
 
 
 def _captions(
