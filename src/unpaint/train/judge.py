@@ -120,7 +120,7 @@ def fit_judge(
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name == "logit_scale" or name.startswith("visual."))
     # oneDNN's convolutions read this layout as it is
-    model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last).train()
     yield from fit(
         {"judge": model},
         loss,
