@@ -71,17 +71,20 @@ class Judge:
         """Unit features of texts: float32 [n, width] on the CPU."""
         if not texts:
             return torch.zeros(0, self._width())
-        # one text at a time: a text's feature must not depend on which others are asked
-        found = [
-            self.model.encode_text(self.tokenizer([text]).to(self.device), normalize=True)  # type: ignore[operator]
-            for text in texts
-        ]
-        return torch.cat(found).float().cpu()
+        found = [text_feature(self.model, self.tokenizer, text, self.device) for text in texts]
+        return torch.stack(found).float().cpu()
 
     def _width(self) -> int:
         tokens = self.tokenizer([""]).to(self.device)
         with torch.no_grad():
             return int(self.model.encode_text(tokens).shape[-1])  # type: ignore[operator]
+
+
+@torch.no_grad()
+def text_feature(model: nn.Module, tokenizer: Any, text: str, device: torch.device) -> Tensor:
+    """The unit feature [d] of a text, encoded alone: it must not depend on which others are asked."""
+    found: Tensor = model.encode_text(tokenizer([text]).to(device), normalize=True)[0]  # type: ignore[operator]
+    return found
 
 
 def ask(image_features: Tensor, candidates: Mapping[str, Tensor], none: Tensor | None = None) -> list[str | None]:

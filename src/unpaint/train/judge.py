@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unpaint.evaluate.judge import text_feature
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
 from unpaint.train.easel import DIMENSIONS, NOTHING, Easel
@@ -99,13 +100,14 @@ def fit_judge(
     ]
     asked = [text for texts in choices for text in texts]
     _spread(model, tokenizer(asked).to(device))
-    features = _text_features(model, tokenizer, device)
+    # the text tower is not trained: each text is encoded once
+    feature = cache(lambda text: text_feature(model, tokenizer, text, device))
 
     def loss(step: int) -> Tensor:
         pictures, facts, names = easel.paint(_random(seed, step))
         captions = _captions(template, easel.values, facts, names)
         image = model.encode_image((pictures.to(device) / 127.5) - 1, normalize=True)  # type: ignore[operator]
-        text = torch.stack([features(text) for text in (*asked, *captions)])
+        text = torch.stack([feature(text) for text in (*asked, *captions)])
         logits = model.logit_scale.exp().clamp(max=100) * image @ text.T  # type: ignore[operator]
         parts = logits.split([*map(len, choices), len(captions)], dim=1)
         total = _contrast(parts[-1], torch.tensor(list(captions.values()), device=device).T)
@@ -148,20 +150,6 @@ def _spread(model: Any, asked: Tensor) -> None:
     whitening = apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0]))
     whitening = whitening[:, : projection.shape[1]]
     projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()
-
-
-def _text_features(
-    model: Any, tokenizer: Callable[[list[str]], Tensor], device: torch.device
-) -> Callable[[str], Tensor]:
-    """The unit feature of a text; the text tower is not trained, so each text is encoded once, and alone."""
-
-    @cache
-    @torch.no_grad()
-    def feature(text: str) -> Tensor:
-        found: Tensor = model.encode_text(tokenizer([text]).to(device), normalize=True)[0]
-        return found
-
-    return feature
 
 
 def _captions(
