@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from torch import Tensor
@@ -19,12 +19,14 @@ class Encoded:
         mean, std: (n, channels, height, width), the scaled posterior of each picture's latents.
         embeddings: (m, tokens, width), one per distinct prompt.
         prompt: (n,), which of them belongs to each row.
+        unprompted: (tokens, width), the embedding of the empty prompt: the other branch of classifier-free guidance.
     """
 
     mean: Tensor
     std: Tensor
     embeddings: Tensor
     prompt: Tensor
+    unprompted: Tensor
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -35,7 +37,7 @@ def write(path: Path, encoded: Encoded, manifest: Manifest) -> None:
     """Write as safetensors, with the manifest in its header."""
     from safetensors.torch import save_file
 
-    tensors = {name: getattr(encoded, name).cpu().contiguous() for name in ("mean", "std", "embeddings", "prompt")}
+    tensors = {field.name: getattr(encoded, field.name).cpu().contiguous() for field in fields(Encoded)}
     save_file(tensors, path, metadata={KEY: manifest.dumps()})
 
 

@@ -187,6 +187,9 @@ class Unlearning(Section):
     batch: Count = Field(description="pictures of the forget set per step, and of each retain batch")
     learning_rate: Positive = Field(description="Adam")
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
+    unprompted: Fraction = Field(
+        description="share of the retain pictures seen without their prompt; holds the branch that guidance subtracts"
+    )
     truncation: Truncation
     guard: bool = Field(description="project Adam's step so that neither loss rises to first order")
     lora_rank: Count = Field(description="rank of the adapters; read by the scope `lora` alone")

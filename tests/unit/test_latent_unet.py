@@ -110,11 +110,14 @@ def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_promp
     with torch.no_grad():
         posterior = pipeline.vae.encode(given / 127.5 - 1).latent_dist
         texts = pipeline.encode_prompt(["b two"], "cpu", 1, False)[0][0]
+        # what the pipeline itself subtracts under classifier-free guidance
+        negative = pipeline.encode_prompt(["b two"], "cpu", 1, True)[1][0]
     scale = pipeline.vae.config.scaling_factor
     torch.testing.assert_close(found.mean, posterior.mean * scale, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.std, posterior.std * scale, rtol=1e-4, atol=1e-5)
     assert (len(found), len(found.embeddings), found.prompt[0]) == (3, 2, found.prompt[2])
     torch.testing.assert_close(found.embeddings[found.prompt[0]], texts, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.unprompted, negative, rtol=1e-4, atol=1e-5)
 
 
 def test_an_encoded_corpus_round_trips_in_the_same_bytes(tmp_path):

@@ -1,14 +1,13 @@
 """The loop on a tiny U-Net: its telemetry is measured, its guarantee holds, its runs repeat."""
 
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
 from tests.unit.tiny import pairs, unet
-from unpaint.encoded import Encoded
 from unpaint.errors import UserError
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.resume import Resume
@@ -25,6 +24,7 @@ SETTINGS = {
     "batch": 2,
     "learning_rate": 1e-3,
     "retain_weight": 2.0,
+    "unprompted": 0.25,
     "truncation": {"mode": "clamp", "value": 50.0},
     "guard": True,
 }
@@ -52,8 +52,13 @@ def losses(model, forget, retain, step, batches=1, batch=2):
     with torch.no_grad():
         lost = loop._errors(model, forget, loop._rows(len(forget), batch, step, 0), 0, step, "forget").mean()
         turns = [step * batches + part for part in range(batches)]
-        kept = [loop._errors(model, retain, loop._rows(len(retain), batch, t, 0), 0, t, "retain").mean() for t in turns]
-        return float(lost), float(sum(kept) / batches)
+        kept = [
+            loop._errors(
+                model, retain, loop._rows(len(retain), batch, turn, 0), 0, turn, "retain", SETTINGS["unprompted"]
+            )
+            for turn in turns
+        ]
+        return float(lost), float(sum(errors.mean() for errors in kept) / batches)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_each_step_s_gram_is_of_that_step_s_gradients_alone(monkeypatch):
         [part.detach() for part in torch.autograd.grad(sign * loop._errors(model, *where).mean(), trained)]
         for sign, where in (
             (-1, (FORGET, loop._rows(6, 2, 1, 0), 0, 1, "forget")),
-            (1, (RETAIN, loop._rows(6, 2, 1, 0), 0, 1, "retain")),
+            (1, (RETAIN, loop._rows(6, 2, 1, 0), 0, 1, "retain", SETTINGS["unprompted"])),
         )
     ]
     next(steps)
@@ -215,7 +220,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_parameters_befo
     at = next(step for step in range(3) if bad in loop._rows(6, 2, step, 0))
     mean = good[role].mean.clone()
     mean[bad] = math.nan
-    poisoned = good | {role: Encoded(mean, good[role].std, good[role].embeddings, good[role].prompt)}
+    poisoned = good | {role: replace(good[role], mean=mean)}
     model, seen, before = denoiser(), [], None
     with pytest.raises(UserError, match=rf"^step {at + 1} of 3: the forget loss is .*not finite.*lower learning_rate$"):
         for step in loop.unlearn(model, *poisoned.values(), PCGRAD, SETTINGS, 0, Resume(tmp_path / "s", "x", 1e9)):
@@ -282,6 +287,31 @@ def test_noise_and_timesteps_are_those_that_errors_and_target_are_made_of():
     # and the latents are the corpus's own, not drawn from nothing
     assert ((latents - RETAIN.mean[rows]).abs() <= 6 * RETAIN.std[rows]).all()
     assert not torch.equal(latents, RETAIN.mean[rows])
+
+
+def test_a_share_of_the_retain_pictures_and_no_forget_picture_is_seen_without_its_prompt(monkeypatch):
+    seen, model, rows, original = {"forget": [], "retain": []}, denoiser(), pairs(200, seed=3), LatentUNet.errors
+
+    def errors(self, latents, embeddings, noise, timesteps):
+        silent = (embeddings == rows.unprompted).flatten(1).all(1)
+        seen["forget" if len(seen["forget"]) <= len(seen["retain"]) else "retain"].append(silent)
+        return original(self, latents, embeddings, noise, timesteps)
+
+    monkeypatch.setattr(LatentUNet, "errors", errors)
+    run(model, rows, rows, batch=200, steps=2)
+    assert not torch.cat(seen["forget"]).any()
+    assert torch.cat(seen["retain"]).float().mean().item() == pytest.approx(0.25, abs=0.07)
+
+
+def test_a_prompt_left_out_changes_nothing_else_of_a_row():
+    spy = Spy()
+    loop._errors(spy, RETAIN, [0, 1, 2, 3, 4, 5], 0, 0, "retain")
+    loop._errors(spy, RETAIN, [0, 1, 2, 3, 4, 5], 0, 0, "retain", 0.5)
+    (latents, said, noise, timesteps), (other, partly, *rest) = spy.seen
+    assert all(torch.equal(one, two) for one, two in zip((latents, noise, timesteps), (other, *rest), strict=True))
+    kept = (said == partly).flatten(1).all(1)
+    assert 0 < kept.sum() < 6
+    assert (partly[~kept] == RETAIN.unprompted).all()
 
 
 @pytest.mark.parametrize(("count", "batch"), [(6, 2), (7, 3), (5, 8)])

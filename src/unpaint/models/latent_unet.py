@@ -80,9 +80,9 @@ def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) 
         posterior = vae.encode(part.to(device, vae.dtype) / 127.5 - 1).latent_dist
         means.append((posterior.mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor)
         stds.append(posterior.std * vae.config.scaling_factor)
-    for start in range(0, len(distinct), batch):
-        embeddings.append(pipeline.encode_prompt(distinct[start : start + batch], device, 1, False)[0])
+    for texts in ([""], *(distinct[start : start + batch] for start in range(0, len(distinct), batch))):
+        embeddings.append(pipeline.encode_prompt(texts, device, 1, False)[0])
+    unprompted, *_ = embeddings.pop(0)
     index = {text: number for number, text in enumerate(distinct)}
-    return Encoded(
-        torch.cat(means), torch.cat(stds), torch.cat(embeddings), torch.tensor([index[text] for text in prompts])
-    )
+    belongs = torch.tensor([index[text] for text in prompts])
+    return Encoded(torch.cat(means), torch.cat(stds), torch.cat(embeddings), belongs, unprompted)

@@ -57,7 +57,8 @@ def unlearn(
     """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
 
     Args:
-        settings: scope, lora_rank, steps, batch, learning_rate, retain_weight, truncation (mode, value), guard.
+        settings: scope, lora_rank, steps, batch, learning_rate, retain_weight, unprompted,
+            truncation (mode, value), guard.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
 
@@ -83,7 +84,8 @@ def unlearn(
         for part in range(method.retain_batches):
             turn = step * method.retain_batches + part
             rows = _rows(len(retain), batch, turn, seed)
-            loss = retain_loss(_errors(denoiser, retain, rows, seed, turn, "retain")) / method.retain_batches
+            loss = retain_loss(_errors(denoiser, retain, rows, seed, turn, "retain", settings["unprompted"]))
+            loss = loss / method.retain_batches
             loss.backward()  # type: ignore[no-untyped-call]
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
@@ -150,20 +152,24 @@ def _guard(
     return -rate * taken, (p > 0) | (q > 0)
 
 
-def _errors(denoiser: Denoiser, encoded: Encoded, rows: list[int], seed: int, step: int, role: str) -> Tensor:
-    """Squared errors of some rows at noise and timesteps that depend on (seed, step, row) alone."""
+def _errors(
+    denoiser: Denoiser, encoded: Encoded, rows: list[int], seed: int, step: int, role: str, unprompted: float = 0.0
+) -> Tensor:
+    """Squared errors of some rows, whose noise, timestep and silence depend on (seed, step, row) alone."""
     device = next(denoiser.module.parameters()).device
     shape = encoded.mean.shape[1:]
-    drawn: list[tuple[Tensor, Tensor, Tensor]] = []
+    drawn: list[tuple[Tensor, ...]] = []
     for place, row in enumerate(rows):
         # a batch that spans two epochs may hold a row twice
         again = rows[:place].count(row)
         random = torch.Generator().manual_seed(_counter(seed, step, row, f"{role}/{again}" if again else role))
         at = torch.randint(denoiser.timesteps, (), generator=random)
-        drawn.append((at, torch.randn(shape, generator=random), torch.randn(shape, generator=random)))
-    timesteps, noise, posterior = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
+        noise, posterior = torch.randn(shape, generator=random), torch.randn(shape, generator=random)
+        drawn.append((at, noise, posterior, torch.rand(1, 1, generator=random) < unprompted))
+    timesteps, noise, posterior, silent = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
     latents = encoded.mean[rows].to(device) + encoded.std[rows].to(device) * posterior
     embeddings = encoded.embeddings[encoded.prompt[rows]].to(device)
+    embeddings = torch.where(silent, encoded.unprompted.to(device), embeddings)
     return denoiser.errors(latents, embeddings, noise, timesteps)
 
 
