@@ -147,6 +147,16 @@ def test_a_killed_stage_leaves_no_partial_file(place):
     assert files(place) == {"ready"}
 
 
+def test_what_a_killed_run_left_of_the_same_output_is_swept_away(place):
+    left = Path("out/.partial-1-folder/sub")
+    left.mkdir(parents=True)
+    for path in (left / "a.txt", Path("out/.partial-1-made.json"), Path("out/.partial-1-another.txt")):
+        path.touch()
+    run(toy, arguments())
+    assert files(place) == FINAL | {"out/.partial-1-another.txt"}
+    assert not left.parent.exists()
+
+
 def test_an_error_for_the_user_is_one_line_and_exit_code_2(place, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["toy", *arguments("none")])
     handler = signal.getsignal(signal.SIGTERM)

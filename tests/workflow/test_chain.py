@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.world import run
+from tests.world import environment, make_project, run
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
 
@@ -94,14 +98,39 @@ def test_snakemake_writes_its_own_report(finished: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_another_folder_gives_the_same_hashes(finished: Path, tmp_path: Path) -> None:
-    from tests.world import make_project
-
+def test_another_folder_gives_the_same_hashes_even_if_killed_on_the_way(finished: Path, tmp_path: Path) -> None:
     other = make_project(tmp_path / "elsewhere")
+    for stage, half in (("base", "base/base.json"), ("unlearn", "seven/rg/seed0/model.safetensors")):
+        kill_during(other, stage, half)
+        assert not (other / "results" / half).exists()
+        run(other, "snakemake", "--unlock")
     run(other, "snakemake", "--cores", "1")
-    for pattern in ("*.parquet", "*.safetensors", "metrics.json", "base.json", "rows.tsv", "training.tsv", "README.md"):
+    test_nothing_half_made_is_left(other)
+    for pattern in ("*.parquet", "*.safetensors", "metrics.json", "base.json", "*.rows.tsv", "*.tsv", "README.md"):
         paths = sorted((finished / "results").rglob(pattern))
-        assert paths or pattern == "rows.tsv"
+        assert paths
         for path in paths:
             twin = other / path.relative_to(finished)
             assert sha256(twin) == sha256(path), path
+
+
+def kill_during(project: Path, stage: str, output: str) -> None:
+    """Run Snakemake until `stage` has begun to make `output`, then kill it and its jobs as a cluster's limit would."""
+    target = project / "results" / output
+    job = subprocess.Popen(
+        ["snakemake", "--cores", "1", str(target.relative_to(project))],
+        cwd=project,
+        env=environment(),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (begun := list(target.parent.glob(".partial-*")) if target.parent.exists() else []):
+            assert job.poll() is None, f"Snakemake ended before {stage} began"
+            time.sleep(0.02)
+        assert begun
+    finally:
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()

@@ -65,6 +65,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
     try:
         for role, path in partial.items():
             path.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(outputs[role])
             if roles[role][0] == "directory":
                 path.mkdir()
         stage(settings, manifest, **inputs, **partial)
@@ -169,6 +170,12 @@ def find_device(wish: str) -> str:
     if not there[wish.partition(":")[0]]:
         raise UserError(f"device: {wish} is not available on this machine; write auto")
     return wish
+
+
+def _sweep(target: Path) -> None:
+    """Delete what a killed run has left of this output; an engine never runs a job twice at once."""
+    for left in target.parent.glob(f".partial-*-{target.name}"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _move(source: Path, target: Path) -> list[Path]:

@@ -58,7 +58,7 @@ def fit(
             group["lr"] = learning_rate * _one_cycle(step, steps)
         value = loss(step)
         if not torch.isfinite(value):
-            raise UserError(f"the loss is {float(value)} at step {step + 1} of {steps}; lower the learning rate")
+            raise UserError(f"the loss is {value.item()} at step {step + 1} of {steps}; lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
