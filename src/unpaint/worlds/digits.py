@@ -45,13 +45,23 @@ GROUNDS = {
     "white": (250, 250, 248),
 }
 """A colour word means a deep shade as ink and a light tint as ground: ink on paper, so every stroke can be read."""
-PLACES = {"centre": (0, 0), "top": (0, -5), "bottom": (0, 5), "left": (-5, 0), "right": (5, 0)}
+PLACES = {
+    "centre": (0, 0),
+    "top": (0, -5),
+    "bottom": (0, 5),
+    "left": (-5, 0),
+    "right": (5, 0),
+    "top left": (-5, -5),
+    "top right": (5, -5),
+    "bottom left": (-5, 5),
+    "bottom right": (5, 5),
+}
 """Offset (x, y) of the digit's centre from the picture's, in pixels."""
 
 TEMPLATE = "a {ink} {digit} at the {place} of a {ground} square"
 SPLITS = ("base", "judge", "reference")
 SHARES = {"base": 0.06, "judge": 0.66, "reference": 0.28}
-"""Share of the handwriting samples of each digit that a split may draw from: few hands to imitate, many to read."""
+"""Share of the handwriting samples of each digit that a split may draw from: one style to imitate, many to read."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,9 @@ def draw(count: dict[str, int], seed: int) -> Iterator[Picture]:
     Digits come in turn, so that every split is balanced over them; the handwriting sample, ink, ground and place are
     drawn from `seed`. Ink and ground always differ.
     """
-    strokes, labels = _handwriting()
-    owner = _owners(labels, seed)
+    images, labels = _handwriting()
+    strokes = [_stroke(image) for image in images]
+    owner = _owners(images, labels, seed)
     for number, split in enumerate(SPLITS):
         random = np.random.default_rng([seed, 1, number])
         samples = [np.flatnonzero((owner == number) & (labels == digit)) for digit in range(10)]
@@ -88,16 +99,16 @@ def draw(count: dict[str, int], seed: int) -> Iterator[Picture]:
             )
 
 
-def _handwriting() -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """The strokes as opacity masks in [0, 1], `HEIGHT` pixels high, and their labels."""
+def _handwriting() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The handwriting samples (n, 8, 8), ink in [0, 1], and their labels."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return [_stroke(image / 16.0) for image in data.images], np.asarray(data.target, dtype=np.int64)
+    return data.images / 16.0, np.asarray(data.target, dtype=np.int64)
 
 
 def _stroke(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Crop an 8x8 sample to its ink and upscale it to crisp, anti-aliased edges."""
+    """Crop a sample to its ink, and upscale it to an opacity mask of `HEIGHT` pixels with crisp, anti-aliased edges."""
     fine = 4
     inked = image > 0.2
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
@@ -110,15 +121,25 @@ def _stroke(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return opacity.astype(np.float64)
 
 
-def _owners(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """The split (index in `SPLITS`) that owns each handwriting sample, stratified by digit."""
+def _owners(images: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The split (index in `SPLITS`) that owns each handwriting sample, stratified by digit.
+
+    The base model gets the samples of each digit that are most alike: the tightest neighbourhood. From unlike ones, a
+    bar and a hook for a one, so small a net paints what lies between them. The other splits are drawn from the rest.
+    """
     random = np.random.default_rng([seed, 0])
     owner = np.full(len(labels), -1, dtype=np.int64)
     for digit in range(10):
-        samples = random.permutation(np.flatnonzero(labels == digit))
-        bounds = np.cumsum([round(SHARES[split] * len(samples)) for split in SPLITS[:-1]])
-        for number, part in enumerate(np.split(samples, bounds)):
-            owner[part] = number
+        samples = np.flatnonzero(labels == digit)
+        count = {split: round(SHARES[split] * len(samples)) for split in SPLITS}
+        flat = images[samples].reshape(len(samples), -1)
+        apart = np.linalg.norm(flat[:, None] - flat, axis=2)
+        nearest = np.argsort(apart, axis=1, kind="stable")[:, : count["base"]]
+        reach = np.take_along_axis(apart, nearest, axis=1)[:, -1]
+        alike = samples[nearest[reach.argmin()]]
+        rest = random.permutation(np.setdiff1d(samples, alike))
+        owner[alike] = 0
+        owner[rest[: count["judge"]]], owner[rest[count["judge"] :]] = 1, 2
     return owner
 
 
