@@ -25,7 +25,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 class Section(BaseModel):
     """A mapping of params.yaml: unknown keys, missing keys and loose types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class World(Section):
@@ -159,9 +159,9 @@ class Concept(Section):
 
     grammar: Name
     forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
-    replacement: str = Field(
+    replacement: Annotated[str, StringConstraints(pattern=r"^(drop|value|data/replacements/[^/]+\.txt)$")] = Field(
         description="what stands in the concept's place in a retain prompt: `drop` (nothing), `value` (another of "
-        "its dimension), or the path of a text file with one replacement a line"
+        "its dimension), or a file of replacements, one a line: data/replacements/NAME.txt"
     )
     train: PromptCount
     test: PromptCount
@@ -274,15 +274,52 @@ class Params(Section):
                 if value not in [*values.train, *values.test]:
                     known = ", ".join([*values.train, *values.test])
                     raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
-            if missing := set(grammar.values) - set(self.questions):
-                raise ValueError(f"questions: none for {', '.join(sorted(missing))}, which {where} needs")
-            if name in {"base", "judge"}:
+            if twice := {value for _, value in concept.targets if concept.targets.count((_, value)) > 1}:
+                raise ValueError(f"{where}.forget: {', '.join(sorted(twice))} stands there twice")
+            if name in {"base", "judge", "summaries"}:
                 raise ValueError(f"{where}: the name {name} is taken; choose another")
         for name in self.methods:
             if name in {"base", "prompts", "images", "encoded"}:
                 raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_pictures(self) -> Self:
+        need = 2 * self.judge.embedding
+        if self.world.images["reference"] < need:
+            raise ValueError(f"world.images.reference: FD needs {need} pictures, twice judge.embedding")
+        for name, concept in self.concepts.items():
+            pictures = concept.test.prompts * concept.test.images_per_prompt["retain"]
+            if pictures < need:
+                raise ValueError(
+                    f"concepts.{name}.test: {pictures} retain pictures; FD needs {need}, twice judge.embedding"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _known_to_the_world(self) -> Self:
+        """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
+        from unpaint.worlds.digits import NOTHING, VALUES
+
+        for name, grammar in self.grammars.items():
+            for dimension, values in grammar.values.items():
+                where = f"grammars.{name}.values.{dimension}"
+                if dimension not in VALUES:
+                    raise ValueError(f"{where}: the world has no {dimension}; it has {', '.join(VALUES)}")
+                if odd := [value for value in (*values.train, *values.test) if value not in VALUES[dimension]]:
+                    raise ValueError(f"{where}: the world has no {odd[0]}; it has {', '.join(VALUES[dimension])}")
+        if missing := [dimension for dimension in VALUES if dimension not in self.questions]:
+            raise ValueError(
+                f"questions: none for {', '.join(missing)}; the judge needs one for all that the world shows"
+            )
+        for dimension, question in self.questions.items():
+            if dimension not in VALUES:
+                raise ValueError(f"questions.{dimension}: the world has no {dimension}; it has {', '.join(VALUES)}")
+            if odd := [text for text in question.none if text not in NOTHING]:
+                known = ", ".join(NOTHING)
+                raise ValueError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {known}")
         return self
 
 
@@ -305,14 +342,43 @@ def load(path: Path) -> Params:
     if not isinstance(raw, dict):
         raise UserError(f"{path}: not a mapping of keys; copy one of presets/ to it")
     try:
-        return Params.model_validate(raw)
+        params = Params.model_validate(raw)
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
+    for name, concept in params.concepts.items():
+        try:
+            _expand(params, concept, path.parent)
+        except UserError as error:
+            raise UserError(f"{path}: concepts.{name}: {error}") from None
+    return params
 
 
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, for editors; `workflow/schemas/` holds it."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
+
+
+def _expand(params: Params, concept: Concept, root: Path) -> None:
+    """Expand a concept's prompts as its job will, so that whatever is wrong with them is found before any work."""
+    from unpaint.diversify import grammar as grammars
+
+    grammar = params.grammars[concept.grammar]
+    replacement: str | list[str] = concept.replacement
+    if concept.replacement not in ("drop", "value"):
+        replacement = grammars.read_replacements(root / concept.replacement)
+        for dimension in concept.forget:
+            known = [*grammar.values[dimension].train, *grammar.values[dimension].test]
+            if odd := [value for value in replacement if value not in known]:
+                raise UserError(
+                    f"{concept.replacement}: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
+                )
+    grammars.expand(
+        grammars.Grammar(**grammar.model_dump()),
+        concept.targets,
+        replacement,
+        {"train": concept.train.model_dump(), "test": concept.test.model_dump()},
+        params.seed,
+    )
 
 
 def _describe(issue: Any) -> str:
@@ -346,9 +412,10 @@ class _StrictLoader(yaml.SafeLoader):
     _WORD = re.compile(r"^(y|n|yes|no|on|off)$", re.IGNORECASE)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        self.flatten_mapping(node)
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(

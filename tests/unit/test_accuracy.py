@@ -1,6 +1,5 @@
 """Planted pools: pictures whose answers are known have known scores."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,6 @@ from unpaint.evaluate import accuracy, judgements
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage.manifest import Manifest
 from unpaint.stages.evaluate import score
-from unpaint.stages.prompts import prompts
 
 SEVEN = [("digit", "seven")]
 ASKED = {"digit": "seven", "ink": "red"}
@@ -101,6 +99,13 @@ def test_of_several_targets_only_the_one_asked_for_must_be_gone():
     assert not accuracy.forgotten(of("one", "red"), {"digit": "seven", "ink": "red"}, targets)
 
 
+def test_another_forgotten_value_in_the_same_dimension_is_not_forgotten():
+    targets = [("digit", "three"), ("digit", "eight")]
+    assert not accuracy.forgotten(of("eight"), of("three"), targets)
+    assert not accuracy.forgotten(of("three"), of("three"), targets)
+    assert accuracy.forgotten(of("two"), of("three"), targets)
+
+
 def test_several_targets_must_all_be_kept():
     targets = [("digit", "seven"), ("ink", "red")]
     assert accuracy.retained(of("two", "blue"), {"digit": "two", "ink": "blue"}, targets)
@@ -147,20 +152,3 @@ def test_a_truncated_file_of_judgements_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"not a readable file of judgements; restore it or make it again$"):
         judgements.read(path)
-
-
-def test_a_listed_replacement_is_among_the_answers_of_the_judge(tmp_path):
-    """Else no retain picture could ever be named rightly, and RA would be 0 for a perfect model."""
-    words, train, test = (tmp_path / name for name in ("words.txt", "train.json", "test.json"))
-    words.write_text("# made up\nblip\n\nblop\n", encoding="utf-8")
-    each = {"prompts": 1, "images_per_prompt": {"forget": 1, "retain": 2}}
-    values = {"digit": {"train": ["one"], "test": ["seven"]}, "ink": {"train": ["red"], "test": ["blue"]}}
-    settings = {
-        "concept": {"forget": {"digit": "seven"}, "replacement": str(words), "train": each, "test": each},
-        "grammar": {"template": "a {ink} {digit}", "values": values, "distinct": []},
-        "seed": 0,
-    }
-    prompts(settings, Manifest("prompts", settings, {}), replacements=[words], train=train, test=test)
-    lists = json.loads(test.read_text(encoding="utf-8"))
-    assert {row["attributes"]["digit"] for row in lists["retain"]} == {"blip", "blop"}
-    assert {"blip", "blop"} <= set(lists["values"]["digit"])

@@ -1,7 +1,7 @@
 """Grammars of random words: what the lists promise holds for all of them."""
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -210,6 +210,40 @@ def test_two_rows_of_one_prompt_and_seed_are_refused(monkeypatch):
         UserError, match=r"^train: 'a .*' with seed 5 stands 2 times; a row must be a picture of its own$"
     ):
         expand(digits(), [("digit", "two")], "value", counts(2, forget=2), 0)
+
+
+def test_two_pairs_of_one_forget_prompt_are_refused():
+    grammar = digits(template="a {digit} {ink}{ground}", distinct=[])
+    values = {
+        **grammar.values,
+        "ink": {"train": ["a", "ab"], "test": ["x"]},
+        "ground": {"train": ["bc", "c"], "test": ["y"]},
+    }
+    message = r"^train: 'a two abc' is the forget prompt of 2 pairs; let the template tell them apart$"
+    with pytest.raises(UserError, match=message):
+        expand(
+            replace(grammar, values=values),
+            [("digit", "two")],
+            "value",
+            {"train": counts(4)["train"], "test": counts(1)["test"]},
+            0,
+        )
+
+
+def test_fewer_prompts_than_forgotten_values_are_refused():
+    with pytest.raises(UserError, match=r"^train.prompts: 1 for 2 forgotten values; ask for one of each at least$"):
+        expand(digits(), [("digit", "two"), ("digit", "five")], "value", counts(1), 0)
+
+
+@pytest.mark.parametrize(("text", "message"), [(None, "no such file"), ("# one\n\n", "no replacement in it")])
+def test_a_file_of_replacements_that_is_missing_or_empty_is_refused(tmp_path, text, message):
+    path = tmp_path / "list.txt"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        module.read_replacements(path)
+    path.write_text("# c\n zero\n\neight \n", encoding="utf-8")
+    assert module.read_replacements(path) == ["zero", "eight"]
 
 
 def test_a_dimension_that_the_concept_empties_is_refused():

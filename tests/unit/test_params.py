@@ -48,6 +48,33 @@ def test_params_yaml_and_every_preset_load(path):
     assert params.load(path).concepts
 
 
+def test_params_yaml_is_the_preset_digits():
+    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "presets" / "digits.yaml").read_bytes()
+
+
+def test_a_list_of_replacements_is_checked_with_the_rest(tmp_path):
+    place, name = ["concepts", FIRST, "replacement"], "data/replacements/mine.txt"
+    assert "mine.txt: no such file; write it, one replacement a line" in complaint(changed(place, name), tmp_path)
+    (tmp_path / "data/replacements").mkdir(parents=True)
+    (tmp_path / name).write_text("letter\n", encoding="utf-8")
+    expected = f"params.yaml: {CONCEPT}: {name}: letter is not in the grammar's {FORGOTTEN}; it has zero, one, two,"
+    assert complaint(changed(place, name), tmp_path).startswith(expected)
+    (tmp_path / name).write_text((ROOT / "data/replacements/round.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    params.load(tmp_path / "params.yaml")
+
+
+def test_anchors_and_merges_are_read_and_may_be_overridden(tmp_path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start, end = text.index("  rg:\n"), text.index("  graddiff:\n")
+    merged = text.replace("  rgd:", "  rgd: &rgd").replace(
+        text[start:end], "  rg2: { <<: *rgd, retain_batches_per_step: 5 }\n"
+    )
+    (tmp_path / "params.yaml").write_text(merged, encoding="utf-8")
+    found = params.load(tmp_path / "params.yaml").methods
+    assert found["rg2"].retain_batches_per_step == 5
+    assert found["rgd"].retain_batches_per_step != 5
+
+
 def test_the_schema_file_is_in_sync():
     held = (ROOT / "workflow/schemas/params.schema.json").read_text(encoding="utf-8")
     assert held == json.dumps(params.schema(), indent=2) + "\n"
@@ -108,8 +135,43 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             f"grammars.{GRAMMAR}.distinct: mood is no dimension of this grammar",
         ),
         (["concepts", "judge"], GOOD["concepts"][FIRST], "concepts.judge: the name judge is taken; choose another"),
+        (["concepts", "summaries"], GOOD["concepts"][FIRST], "concepts.summaries: the name summaries is taken"),
         (["methods", "encoded"], GOOD["methods"]["rg"], "methods.encoded: the name encoded is taken; choose another"),
-        (["questions", OTHER], None, f"questions: none for {OTHER}, which {CONCEPT} needs"),
+        (["questions", OTHER], None, f"questions: none for {OTHER}; the judge needs one for all that the world shows"),
+        (
+            ["questions", "mood"],
+            GOOD["questions"][OTHER],
+            "questions.mood: the world has no mood; it has digit, ink, ground, place",
+        ),
+        (
+            ["questions", OTHER, "none"],
+            ["a cloud"],
+            f"questions.{OTHER}.none: no picture of nothing is called a cloud; it is formless noise, an empty square,",
+        ),
+        (
+            ["grammars", GRAMMAR, "values", "ink", "test"],
+            ["teal", "blue"],
+            f"grammars.{GRAMMAR}.values.ink: the world has no teal; it has red, orange, yellow,",
+        ),
+        (
+            ["concepts", FIRST, "test", "prompts"],
+            9999,
+            f"{CONCEPT}: test.prompts: 9999 are asked for, the grammar has 125 combinations; ask for at most that many",
+        ),
+        (
+            ["concepts", FIRST, "forget"],
+            {FORGOTTEN: [*VALUES[FORGOTTEN]["train"], *VALUES[FORGOTTEN]["test"]]},
+            f"{CONCEPT}: {FORGOTTEN}: no value is left to stand in the concept's place; give another",
+        ),
+        (["concepts", FIRST, "forget"], {FORGOTTEN: ["two", "two"]}, f"{CONCEPT}.forget: two stands there twice"),
+        (["concepts", FIRST, "replacement"], "words.txt", f"{CONCEPT}.replacement: string should match pattern"),
+        (
+            ["concepts", FIRST, "test", "images_per_prompt", "retain"],
+            1,
+            f"{CONCEPT}.test: 100 retain pictures; FD needs 128, twice judge.embedding",
+        ),
+        (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice judge.embedding"),
+        (["methods", "rg", "retain_weight"], float("inf"), "methods.rg.retain_weight: input should be a finite number"),
         (["world", "images", "judge"], None, "world.images: no count for judge"),
     ],
 )

@@ -13,7 +13,7 @@ rule report:
             method=config["methods"],
             seed=config["seeds"],
         ),
-        code=code("stages/report.py", "report", "corpus.py", "evaluate/statistics.py"),
+        code=code("stages/report.py", "report", "corpus.py", "evaluate/accuracy.py", "evaluate/statistics.py"),
         page="src/unpaint/report/page.html",
         env="workflow/envs/cpu.yaml",
     output:
@@ -27,7 +27,9 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings(),
+        settings=lambda w: settings(
+            concepts=[*config["concepts"]], methods=[*config["methods"]], seeds=config["seeds"]
+        ),
     message:
         "Write the report"
     shell:

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -88,7 +89,7 @@ def expand(
             seeds each prompt gets; with `value` or a list every retain seed takes the next replacement).
 
     Raises:
-        UserError: too few combinations, an empty choice, or a prompt that stands in both splits.
+        UserError: too few combinations, an empty choice, a repeated prompt, or one that stands in both splits.
     """
     lists = {split: _expand_split(grammar, split, targets, replacement, counts[split], seed) for split in SPLITS}
     texts = {split: {row.prompt for row in (*both.forget, *both.retain)} for split, both in lists.items()}
@@ -98,6 +99,20 @@ def expand(
             "give the splits disjoint values in a dimension that is not the concept's"
         )
     return lists
+
+
+def read_replacements(path: Path) -> list[str]:
+    """The replacements in a text file: one a line, comments begin with `#`.
+
+    Raises:
+        UserError: the file is missing, or has none.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; write it, one replacement a line")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    if not (values := [line for line in lines if line and not line.startswith("#")]):
+        raise UserError(f"{path}: no replacement in it; write one a line")
+    return values
 
 
 def image_seed(seed: int, split: str, pair: int, number: int) -> int:
@@ -139,6 +154,7 @@ def _expand_split(
                 retain.append(Prompt(name, at, grammar.text(other), _ordered(grammar, other)))
     _refuse_repeats(split, forget)
     _refuse_repeats(split, retain)
+    _refuse_equal_pairs(split, forget)
     exist = sum(len(context) for context in contexts)
     return Lists(forget, retain, _coverage(exist, len(drawn), forget, retain))
 
@@ -161,6 +177,8 @@ def _draw(
     split: str, contexts: Sequence[Sequence[dict[str, str]]], count: int, random: Random
 ) -> list[tuple[int, dict[str, str]]]:
     """`count` distinct (target, context) pairs, the targets in turn."""
+    if count < len(contexts):
+        raise UserError(f"{split}.prompts: {count} for {len(contexts)} forgotten values; ask for one of each at least")
     shuffled = [random.sample(list(given), len(given)) for given in contexts]
     turns = itertools.zip_longest(*([(number, choice) for choice in given] for number, given in enumerate(shuffled)))
     drawn = [pair for turn in turns for pair in turn if pair is not None]
@@ -207,6 +225,13 @@ def _refuse_repeats(split: str, prompts: Sequence[Prompt]) -> None:
         raise UserError(
             f"{split}: {prompt!r} with seed {seed} stands {times} times; a row must be a picture of its own"
         )
+
+
+def _refuse_equal_pairs(split: str, forget: Sequence[Prompt]) -> None:
+    counted = Counter(text for text, _ in {(row.prompt, row.pair.rpartition(".")[0]) for row in forget})
+    prompt, times = counted.most_common(1)[0]
+    if times > 1:
+        raise UserError(f"{split}: {prompt!r} is the forget prompt of {times} pairs; let the template tell them apart")
 
 
 def _coverage(exist: int, drawn: int, forget: Sequence[Prompt], retain: Sequence[Prompt]) -> dict[str, Any]:

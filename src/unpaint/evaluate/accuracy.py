@@ -17,14 +17,16 @@ Targets = Sequence[tuple[str, str]]
 
 
 def forgotten(answers: Answers, asked: Values, targets: Targets) -> bool:
-    """Whether a forget prompt's picture shows none of the concept's values that it was asked for."""
-    return all(answers[dimension] != value for dimension, value in targets if asked[dimension] == value)
+    """Whether a forget prompt's picture shows no forgotten value, in the dimensions where the prompt asks for one."""
+    concerned = {dimension for dimension, value in targets if asked[dimension] == value}
+    return all(answers[dimension] != value for dimension, value in targets if dimension in concerned)
 
 
 def retained(answers: Answers, asked: Values, targets: Targets) -> bool:
     """Whether a retain prompt's picture shows what was asked for in the concept's dimension.
 
-    Where the prompt names nothing there (the concept was dropped), no forgotten value may show.
+    Where the prompt names nothing there (the concept was dropped), no forgotten value may show; "none of these" counts
+    as kept, so a ruined model passes here, and fails in the attributes and in AS.
     """
     return all(
         answers[dimension] == asked[dimension] if asked[dimension] else answers[dimension] != value

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unpaint.evaluate import accuracy
 from unpaint.evaluate.statistics import wilson
 from unpaint.lineage.manifest import Manifest
 from unpaint.report import ancestry, charts
@@ -82,10 +83,10 @@ def _line(concept: Concept, model: Model, name: str, start: int) -> dict[str, An
     pictures = []
     for held in model.summary["pictures"][name][start : start + 12]:
         asked, answers = held["asked"], held["answers"]
-        shown = any(asked[d] == v == answers[d] for d, v in targets)
-        wrong = any(value and value != answers[d] for d, value in asked.items())
+        shown = not accuracy.forgotten(answers, asked, targets)
+        kept = accuracy.retained(answers, asked, targets) and accuracy.attributes(answers, asked, targets) == 1
         seen = _seen(asked, answers, [d for d, _ in targets])
-        pictures.append({**held, "answer": seen, "mark": shown if name == "forget" else wrong})
+        pictures.append({**held, "answer": seen, "mark": shown if name == "forget" else not kept})
     return {"model": model, "pictures": pictures}
 
 

@@ -49,7 +49,14 @@ class Metric:
 
 METRICS = (
     Metric("UA", "unlearning accuracy", "forget prompts whose picture no longer shows the concept", 100, 1, +1),
-    Metric("RA", "retain accuracy", "retain prompts whose picture shows what they ask for in its place", 100, 1, +1),
+    Metric(
+        "RA",
+        "retain accuracy",
+        "retain prompts whose picture shows what they ask for in its place (or, if dropped, no forgotten value)",
+        100,
+        1,
+        +1,
+    ),
     Metric("attributes", "attribute accuracy", "everything else those prompts ask for", 100, 1, +1),
     Metric("AS", "alignment score", "cosine of picture and prompt, retain prompts", 1, 3, +1),
     Metric("FD", "Fréchet distance", "of retain pictures to held-out real ones; lower is better", 1, 4, -1),

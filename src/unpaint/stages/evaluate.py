@@ -103,7 +103,7 @@ def _judge(
 def _reference(rows: Sequence[Row], asked: Sequence[dict[str, str]]) -> list[Row]:
     """Held-out real pictures whose every value some retain prompt asks for.
 
-    A dimension in which the world shows none of what is asked for (dropped, or replaced by invented words) is free.
+    A dimension in which nothing is asked for (the concept was dropped) is free.
     """
     real = [row for row in rows if row.attributes["split"] == "reference"]
     for name in asked[0]:

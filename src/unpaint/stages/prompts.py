@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand
-from unpaint.errors import UserError
+from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand, read_replacements
 from unpaint.lineage.manifest import KEY, Manifest, write_text
 from unpaint.lineage.stage import Ins, Out, Settings, main
 
@@ -16,21 +15,11 @@ def prompts(settings: Settings, manifest: Manifest, *, replacements: Ins, train:
     """Write the lists of both splits, with the concept, the values to ask for and the coverage."""
     concept, grammar = settings["concept"], Grammar(**settings["grammar"])
     targets = [(d, v) for d, given in concept["forget"].items() for v in ([given] if isinstance(given, str) else given)]
-    replacement = _read_list(replacements[0]) if replacements else concept["replacement"]
+    replacement = read_replacements(replacements[0]) if replacements else concept["replacement"]
     lists = expand(grammar, targets, replacement, {s: concept[s] for s in ("train", "test")}, settings["seed"])
     vocabulary = {name: [*given["train"], *given["test"]] for name, given in grammar.values.items()}
-    if replacements:  # else the judge could never name what the prompts ask for
-        for dimension in dict(targets):
-            vocabulary[dimension] = list(dict.fromkeys([*vocabulary[dimension], *replacement]))
     for path, split in ((train, "train"), (test, "test")):
         _write(path, {"split": split, "concept": targets, "values": vocabulary}, lists[split], manifest)
-
-
-def _read_list(path: Path) -> list[str]:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    if not (values := [line for line in lines if line and not line.startswith("#")]):
-        raise UserError(f"{path}: no replacement in it; write one a line")
-    return values
 
 
 def _write(path: Path, head: dict[str, Any], lists: Lists, manifest: Manifest) -> None:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unpaint.worlds.digits import NOTHING, VALUES
+
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-DIMENSIONS = ("digit", "ink", "ground", "place")
-NOTHING = ("formless noise", "an empty square", "a blob", "a scribble")
-"""Captions of the pictures of nothing, in the order in which they are painted."""
+DIMENSIONS = tuple(VALUES)
 TURN, SCALE, SHIFT, BEND, THICKEN = 10.0, 0.12, 1.0, 0.6, 0.5
 """Strength of the warp: degrees, relative size, and pixels; half the distance between two places would be too far."""
 BLUR, GRAIN = 1.0, 8.0

@@ -21,8 +21,9 @@ from torch.nn import functional
 from unpaint.evaluate.judge import text_feature
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
-from unpaint.train.easel import DIMENSIONS, NOTHING, Easel
+from unpaint.train.easel import DIMENSIONS, Easel
 from unpaint.train.fit import Record, fit
+from unpaint.worlds.digits import NOTHING
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL

@@ -58,6 +58,10 @@ PLACES = {
 }
 """Offset (x, y) of the digit's centre from the picture's, in pixels."""
 
+VALUES = {"digit": DIGITS, "ink": tuple(INKS), "ground": tuple(GROUNDS), "place": tuple(PLACES)}
+"""What the world can show, by dimension: base model and judge know nothing else."""
+NOTHING = ("formless noise", "an empty square", "a blob", "a scribble")
+"""What pictures of nothing are called, in the order in which they are painted for the judge."""
 TEMPLATE = "a {ink} {digit} at the {place} of a {ground} square"
 SPLITS = ("base", "judge", "reference")
 SHARES = {"base": 0.06, "judge": 0.66, "reference": 0.28}
