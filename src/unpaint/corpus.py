@@ -61,11 +61,14 @@ def decode(png: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
-def write(path: Path, rows: Iterable[Row], manifest: Manifest, listing: Path | None = None) -> None:
+def write(
+    path: Path, rows: Iterable[Row], manifest: Manifest, listing: Path | None = None, *, distinct: bool = True
+) -> None:
     """Write a corpus and, at `listing`, its rows.tsv.
 
     Raises:
-        UserError: two rows hold the same picture (a generator that was seeded anew, most likely), or there is none.
+        UserError: there is no row; or, if they must be `distinct`, two rows hold the same picture (a generator that was
+            seeded anew, most likely).
     """
     from datasets import Features, Value
     from datasets import Image as ImageFeature
@@ -73,7 +76,8 @@ def write(path: Path, rows: Iterable[Row], manifest: Manifest, listing: Path | N
     rows = list(rows)
     if not rows:
         raise UserError(f"{path}: a corpus without rows; draw at least one prompt")
-    _refuse_repeats(rows)
+    if distinct:
+        _refuse_repeats(rows)
     for number, row in enumerate(rows):
         if row.attributes.keys() != rows[0].attributes.keys():
             raise UserError(f"{path}: row {number}: its dimensions are not those of row 0; a corpus is of one grammar")

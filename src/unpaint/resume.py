@@ -1,8 +1,8 @@
 """Resume state of long work: kept in `scratch/`, stamped, deleted when the outputs are in place.
 
 A killed job must neither leave half an output nor lose an hour. The state is one safetensors file outside the outputs;
-its stamp is the hash of the job's manifest, so a state left by other settings or other data is ignored. The stage's
-runner deletes it once the outputs are in place.
+its stamp names the job's manifest, sources and device, so a state left by other settings, data or code is ignored. The
+stage's runner deletes it once the outputs are in place.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from unpaint.lineage.manifest import Manifest
+from unpaint.lineage.note import sources_hash
+from unpaint.lineage.stage import scratch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Resume:
@@ -20,6 +26,15 @@ class Resume:
     def __init__(self, path: Path, stamp: str, every: float = 60.0) -> None:
         self.path, self.stamp, self.every = path, stamp, every
         self._saved = time.monotonic()
+
+    @classmethod
+    def of(cls, manifest: Manifest, device: str, part: str = "") -> Resume:
+        """The state of a job, or of a part of it: good for the same manifest, sources, device and torch alone."""
+        import torch
+
+        path = scratch(manifest)
+        stamp = f"{manifest.digest} {sources_hash()} {device} {torch.__version__}"
+        return cls(path.with_stem(f"{path.stem}-{part}") if part else path, stamp)
 
     def load(self) -> tuple[int, dict[str, Tensor]] | None:
         """The steps done and the tensors saved after them, or None if there is no state of this very job."""

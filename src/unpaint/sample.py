@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from unpaint.corpus import Pixels
+from unpaint.errors import UserError
 
 
 class Request(Protocol):
@@ -36,6 +37,9 @@ def render(pipeline: Any, requests: Sequence[Request], *, width: int, steps: int
         width: pictures per batch; part of the result, since other widths round differently.
         steps: denoising steps.
         guidance: classifier-free guidance scale; 1 is none.
+
+    Raises:
+        UserError: a picture is not finite.
     """
     for start in range(0, len(requests), width):
         part = list(requests[start : start + width])
@@ -47,5 +51,9 @@ def render(pipeline: Any, requests: Sequence[Request], *, width: int, steps: int
             guidance_scale=guidance,
             output_type="np",
         ).images
-        for picture in pictures[: len(part)]:
+        for request, picture in zip(part, pictures, strict=False):
+            if not np.isfinite(picture).all():
+                raise UserError(
+                    f"the picture of {request.prompt!r}, seed {request.seed}, is not finite: the weights are broken"
+                )
             yield np.rint(picture * 255).astype(np.uint8)

@@ -66,9 +66,24 @@ def test_the_average_lies_between_the_weights_passed_and_none_is_the_last(monkey
     assert not same(averaged, plain)
 
 
-def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_weights_before_it():
+def test_a_loss_that_is_not_finite_names_the_step_and_leaves_and_keeps_the_weights_before_it(tmp_path):
     model, before = network(), None
-    with pytest.raises(UserError, match=r"^the loss is nan at step 4 of 7; lower the learning rate$"):
-        for _ in records(model, bad=3):
+    message = r"^step 4 of 7: the loss is nan, its gradient's norm .*, not finite; the state before this step is kept; "
+    with pytest.raises(UserError, match=message + "lower learning_rate$"):
+        for _ in records(model, Resume(tmp_path / "s", "x", 1e9), bad=3):
             before = {key: value.detach().clone() for key, value in model.named_parameters()}
     assert all(torch.equal(before[key], value) for key, value in model.named_parameters())
+    assert Resume(tmp_path / "s", "x").load()[0] == 3
+    whole, anew = network(), network()
+    list(records(whole))
+    list(records(anew, Resume(tmp_path / "s", "x", 1e9)))
+    assert same(anew, whole)
+
+
+def test_a_gradient_that_is_not_finite_is_found_before_it_reaches_the_weights():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    steps = fit({"net": model}, lambda _: model(torch.ones(1, 1)).sqrt().sum(), steps=2, learning_rate=0.1)
+    with pytest.raises(UserError, match=r"^step 1 of 2: the loss is 0, its gradient's norm (inf|nan), not finite;"):
+        list(steps)
+    assert model.weight.item() == 0

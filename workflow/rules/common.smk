@@ -28,9 +28,13 @@ def settings(*keys, **values):
 
 
 def code(*paths):
-    """The source files of a stage, every file under the given paths of the package, and what runs a stage."""
+    """The source files of a stage, every file under the given paths of the package, what runs it, and its rule.
+
+    Snakemake compares inputs as a sorted list, so a rule that swaps two of its own would go unseen otherwise.
+    """
     package = Path(workflow.basedir) / "src" / "unpaint"
-    found = set()
+    rules = Path(workflow.basedir) / "workflow" / "rules"
+    found = {rules / "common.smk", rules / f"{Path(paths[0]).stem}.smk"}
     for path in (*paths, "lineage/stage.py", "lineage/manifest.py", "errors.py"):
         whole = package / path
         found |= set(whole.rglob("*.py")) if whole.is_dir() else {whole}

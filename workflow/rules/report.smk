@@ -27,9 +27,7 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings(
-            concepts=[*config["concepts"]], methods=[*config["methods"]], seeds=config["seeds"]
-        ),
+        settings=lambda w: settings(concepts=[*config["concepts"]], methods=[*config["methods"]], seeds=config["seeds"]),
     message:
         "Write the report"
     shell:

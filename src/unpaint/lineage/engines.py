@@ -112,8 +112,7 @@ def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
         rule, stage = made[key], kept[key]
         if rule.name != stage.name:
             found.append(f"rule {rule.name} and stage {stage.name} make the same file {_some(key)}")
-        read = {path for path in rule.inputs if not path.startswith("workflow/")}
-        known = {path for path in stage.inputs if not path.startswith("workflow/")}
+        read, known = rule.inputs, stage.inputs
         if unseen := {path for path in read if not any(_covers(dep, path) for dep in known)}:
             found.append(f"stage {stage.name}: {_some(unseen)} is an input of the rule and no dependency")
         # a folder of choices: which file is read, if any, is a parameter

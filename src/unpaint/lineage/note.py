@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 import resource
 import subprocess
@@ -42,7 +41,6 @@ def describe(started: float, device: str, outputs: Mapping[str, str], manifest: 
         "seconds": round(time.monotonic() - started, 2),
         "peak_memory_mb": round(peak_memory_mb()),
         "device": device,
-        "threads": os.environ.get("OMP_NUM_THREADS", ""),
         "commit": _git("rev-parse", "HEAD"),
         "dirty": _dirty(),
         "sources": sources_hash(),
@@ -77,9 +75,10 @@ def _git(*arguments: str) -> str | None:
 
 
 def _dirty() -> bool | None:
-    # results are what stages write: they make no commit dirty
-    status = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
-    return None if status is None else bool(status)
+    # results are what stages write: they make no commit dirty; a source that was never added does
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
+    added = _git("ls-files", "--others", "--exclude-standard", "--", ":/src", ":/workflow", ":/data", ":/*.yaml")
+    return None if changed is None or added is None else bool(changed or added)
 
 
 def _version(package: str) -> str | None:

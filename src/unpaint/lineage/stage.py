@@ -164,10 +164,11 @@ def find_device(wish: str) -> str:
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if wish == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there[wish.partition(":")[0]]:
+        return next(name for name, count in there.items() if count)
+    kind, _, number = wish.partition(":")
+    if int(number or 0) >= there[kind]:
         raise UserError(f"device: {wish} is not available on this machine; write auto")
     return wish
 

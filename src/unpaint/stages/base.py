@@ -6,7 +6,7 @@ import torch
 
 from unpaint.corpus import read, stack
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, main, progress, scratch
+from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, main, progress
 from unpaint.models.checkpoint import describe, strip_paths
 from unpaint.params import Base
 from unpaint.resume import Resume
@@ -20,8 +20,7 @@ def base(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeli
     seed, device = settings["seed"], find_device(settings["device"])
     wanted = Base(**settings["base"])
     model = build(wanted.autoencoder, wanted.denoiser, side=pixels.shape[-1], seed=seed).to(device)
-    state = scratch(manifest)
-    first, second = (Resume(state.with_stem(f"{state.stem}-{part}"), manifest.digest) for part in ("vae", "unet"))
+    first, second = (Resume.of(manifest, device, part) for part in ("vae", "unet"))
     for record in fit_autoencoder(model, pixels, wanted.autoencoder, seed, first):
         progress(f"autoencoder, loss {record.loss:.4f}", record.step, record.steps)
     for record in fit_denoiser(model, pixels, [row.prompt for row in rows], wanted.denoiser, seed, second):

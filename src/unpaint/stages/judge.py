@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from unpaint.corpus import Row, read, stack
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress, scratch
+from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
 from unpaint.models.checkpoint import load
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
@@ -35,7 +35,6 @@ def judge(
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
     autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
-    resume = Resume(scratch(manifest), manifest.digest)
     steps = fit_judge(
         model,
         tokenizer,
@@ -46,7 +45,7 @@ def judge(
         questions,
         seed=settings["seed"],
         autoencoder=autoencoder,
-        resume=resume,
+        resume=Resume.of(manifest, device),
     )
     for record in steps:
         progress(f"judge, loss {record.loss:.4f}", record.step, record.steps)

@@ -25,7 +25,8 @@ def samples(
     for (name, row), pixels in zip(wanted, pictures, strict=True):
         drawn.append(Row(encode(pixels), row.prompt, row.pair, row.seed, {"set": name, **row.attributes}))
         progress("samples", len(drawn), len(wanted))
-    write(pool, drawn, manifest, rows)
+    # an unlearned model may render one picture twice: a ruined model is a result
+    write(pool, drawn, manifest, rows, distinct=model is None)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 from unpaint import card as cards
 from unpaint import encoded, weights
 from unpaint.lineage.manifest import Manifest, write_text
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress, scratch
+from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
 from unpaint.models.latent_unet import load_denoiser
 from unpaint.resume import Resume
 from unpaint.unlearn import methods
@@ -28,8 +28,8 @@ def unlearn(
 ) -> None:
     """Write the unlearned weights, `training.tsv` (a line of telemetry per step) and the model card."""
     chosen = settings["method"]
-    denoiser = load_denoiser(base, find_device(settings["device"]))
-    resume = Resume(scratch(manifest), manifest.digest)
+    device = find_device(settings["device"])
+    denoiser = load_denoiser(base, device)
     telemetry: list[Step] = []
     steps = loop(
         denoiser,
@@ -38,7 +38,7 @@ def unlearn(
         methods.find(chosen),
         chosen,
         settings["seed"],
-        resume,
+        Resume.of(manifest, device),
     )
     for step in steps:
         telemetry.append(step)

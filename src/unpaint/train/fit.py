@@ -42,7 +42,7 @@ def fit(
     then a resumed run ends in the same bits.
 
     Raises:
-        UserError: a loss is not finite; the weights are those before that step.
+        UserError: a loss or gradient is not finite; the weights are those before that step, and are saved.
     """
     parameters = {f"{name}.{key}": value for name, m in modules.items() for key, value in m.named_parameters()}
     buffers = {f"{name}.{key}": value for name, m in modules.items() for key, value in m.named_buffers()}
@@ -56,12 +56,20 @@ def fit(
     for step in range(done, steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * _one_cycle(step, steps)
+        before = {key: value.clone() for key, value in buffers.items()}
         value = loss(step)
-        if not torch.isfinite(value):
-            raise UserError(f"the loss is {value.item()} at step {step + 1} of {steps}; lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        norm = nn.utils.clip_grad_norm_(trained.values(), 1.0)
+        if not torch.isfinite(value + norm):
+            for key, kept in before.items():
+                buffers[key].copy_(kept)
+            if resume and step:
+                resume.save(step, _state({**parameters, **buffers}, optimizer, trained, mean))
+            raise UserError(
+                f"step {step + 1} of {steps}: the loss is {value.item():.4g}, its gradient's norm {norm.item():.4g}, "
+                "not finite; the state before this step is kept; lower learning_rate"
+            )
         optimizer.step()
         if average:
             # early weights are far from the end: the average's memory grows with the steps

@@ -143,7 +143,7 @@ def _spread(model: Any, asked: Tensor) -> None:
     what it should tell apart: their common part is projected away, and what is left is whitened.
     """
     projection, model.text_projection = model.text_projection, None
-    texts = model.encode_text(torch.unique(asked, dim=0)).double().cpu()
+    texts = model.encode_text(torch.unique(asked, dim=0)).cpu().double()
     model.text_projection = projection
     mean = functional.normalize(texts.mean(0), dim=0)
     apart = torch.eye(len(mean), dtype=mean.dtype) - mean[:, None] * mean

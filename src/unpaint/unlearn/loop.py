@@ -92,7 +92,8 @@ def unlearn(
         products = gradient.gram([forget_gradient, retain_gradient])
         a, b = method.surgery(products, weight)
         gradient.combine(forget_gradient, retain_gradient, a, b)
-        if not torch.isfinite(torch.stack([lost.detach().double(), kept.double(), products.sum(), a, b])).all():
+        checked = torch.stack([value.to(products) for value in (lost.detach(), kept, products.sum(), a, b)])
+        if not torch.isfinite(checked).all():
             if resume:
                 resume.save(step, _state(trained, adam, history))
             raise UserError(
@@ -103,7 +104,7 @@ def unlearn(
         changes, guarded = _guard(adam, step, forget_gradient, retain_gradient, a, b, settings["guard"])
         adam.zero_grad(set_to_none=True)
         found = [lost, kept, gradient.cosine(products), products[0, 1] < 0, changes[0], changes[1], guarded]
-        history.append(torch.stack([value.detach().double().cpu() for value in found]))
+        history.append(torch.stack([value.detach().cpu().double() for value in found]))
         if resume and resume.due():
             resume.save(step + 1, _state(trained, adam, history))
         yield _record(step, history[step])
@@ -149,6 +150,8 @@ def _guard(
         inverse = 1 / ((state["exp_avg_sq"] / grown2).sqrt_() + epsilon)
         parameter.addcmul_(inverse, along_f.to(f.dtype) * f + along_c.to(c.dtype) * c, value=-rate)
     taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
+    # where a multiplier acts its slope is 0 by construction, but for rounding
+    taken = torch.where(torch.stack([p, q]) > 0, taken.clamp(min=0), taken)
     return -rate * taken, (p > 0) | (q > 0)
 
 
