@@ -1,4 +1,4 @@
-"""The model card that stands beside unlearned weights: what was asked, on which data, and how to use them."""
+"""The model card that stands beside unlearned weights: how they were made, on which data, and how to use them."""
 
 from __future__ import annotations
 

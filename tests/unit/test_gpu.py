@@ -15,6 +15,7 @@ def test_a_gpu_unlearns_as_the_cpu_does_within_rounding():
         assert other.forget_loss == pytest.approx(one.forget_loss, rel=1e-3)
         assert other.retain_loss == pytest.approx(one.retain_loss, rel=1e-3)
         assert other.cosine == pytest.approx(one.cosine, abs=1e-3)
-    distance = SETTINGS["learning_rate"] * SETTINGS["steps"]
+    # a step of Adam is about the learning rate: far less than one apart
+    distance = 0.1 * SETTINGS["learning_rate"]
     for one, other in zip(here.module.parameters(), there.module.parameters(), strict=True):
         torch.testing.assert_close(other.cpu(), one, rtol=0, atol=distance)

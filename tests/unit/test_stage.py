@@ -72,7 +72,8 @@ def test_an_optional_input_counts_only_if_given(place):
 def test_the_run_note_holds_what_the_manifest_leaves_out(place):
     run(toy, arguments("w1"))
     note = json.loads(Path("out/made.json.run.json").read_text(encoding="utf-8"))
-    made = {"made": Path("out/made.json"), "other": Path("out/other.txt")}
+    made = {name: Path("out", file) for name, file in (("made", "made.json"), ("other", "other.txt"))}
+    made["folder/sub/a.txt"] = Path("out/folder/sub/a.txt")
     assert note["outputs"] == {role: sha256(path) for role, path in made.items()}
     assert note["manifest"] == manifests.read(Path("out/made.json")).as_dict()
     assert (note["device"], note["python"]) == ("cpu", ".".join(map(str, sys.version_info[:3])))

@@ -47,7 +47,7 @@ def closure(path: Path) -> set[str]:
         module = pending.pop()
         if module not in seen:
             seen.add(module)
-            pending += imports(module)
+            pending += [] if module.relative_to(PACKAGE).as_posix() in EXEMPT else imports(module)
     return {file.relative_to(PACKAGE).as_posix() for file in seen}
 
 

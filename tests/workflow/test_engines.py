@@ -76,6 +76,38 @@ def test_record_refuses_while_anything_is_stale(project: Path) -> None:
     assert (project / "dvc.lock").read_bytes() == before
 
 
+def test_record_refuses_a_file_that_was_edited_after_it_was_made(project: Path) -> None:
+    """Snakemake looks at no output's content: a hand-edited score would go into the books."""
+    path = project / "results/seven/rgd/seed0/metrics.json"
+    edited = path.read_text().replace('"n": 16', '"n": 61', 1)
+    times = path.stat()
+    path.write_text(edited)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    printed = run(project, "unpaint", "record", fails=True)
+    assert "not recorded: results/seven/rgd/seed0/metrics.json differ from what their run notes say was made" in printed
+
+
+def test_record_refuses_summaries_of_a_method_that_is_gone(project: Path) -> None:
+    params = tiny_params()
+    del params["methods"]["graddiff"]
+    write_params(project, params)
+    assert "report" in run(project, "snakemake", "--cores", "1", "-n", "--quiet", "rules")
+    assert "report" in run(project, "dvc", "status")
+    run(project, "snakemake", "--cores", "1")
+    printed = run(project, "unpaint", "record", fails=True)
+    assert "not recorded: no job makes results/summaries/seven.graddiff.seed0.json" in printed
+
+
+def test_restore_refuses_to_lose_what_was_never_recorded(project: Path) -> None:
+    params = tiny_params()
+    params["methods"]["rg"]["retain_weight"] = 4.5
+    write_params(project, params)
+    run(project, "snakemake", "--cores", "1")
+    printed = run(project, "unpaint", "restore", fails=True)
+    assert "run `unpaint record` to keep them" in printed
+    assert "Traceback" not in printed
+
+
 def test_restore_refuses_a_tree_that_differs_from_the_lock(project: Path) -> None:
     params = tiny_params()
     params["methods"]["rg"]["retain_weight"] = 4.5
@@ -106,7 +138,11 @@ def test_swapped_roles_are_seen(project: Path) -> None:
     """Snakemake compares inputs as a sorted list: swapped, they are equal unless the paths differ by rule."""
     rule = project / "workflow/rules/unlearn.smk"
     text = rule.read_text()
-    rule.write_text(text.replace("--forget {input.forget:q}", "--forget {input.retain:q}"))
+    forget, retain = 'forget="results/{concept}/encoded/forget', 'retain="results/{concept}/encoded/retain'
+    assert forget in text
+    assert retain in text
+    swapped = text.replace(forget, 'forget="results/{concept}/encoded/retain')
+    rule.write_text(swapped.replace(retain, 'retain="results/{concept}/encoded/forget'))
     assert NOTHING not in run(project, "snakemake", "--cores", "1", "-n")
     assert "unlearn@seven-rgd-0" in run(project, "dvc", "status")
 
@@ -158,7 +194,7 @@ def test_no_git_repository_is_said_before_long_work(project: Path) -> None:
     ("old", "new", "message"),
     [
         ("threads: 1", "threads: 1\nthread: 2", "params.yaml: thread: unknown key; delete it or correct its spelling"),
-        ("seed: 0", "seed: none", "params.yaml: seed: "),
+        ("seed: 0", "seed: none", "params.yaml: seed: input should be a valid integer, got 'none'"),
         ("threads: 1", "threads: 1\nthreads: 2", "the key threads stands twice"),
         (
             "kl_weight: 1.0e-06",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from unpaint.corpus import read_json
 from unpaint.errors import UserError
-from unpaint.lineage.engines import outdated, repository, snakemake
+from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
+from unpaint.lineage.manifest import sha256
 
 
 def record() -> int:
@@ -13,7 +17,7 @@ def record() -> int:
     Snakemake has anything left to do.
 
     Raises:
-        UserError: no repository, or files that are not up to date.
+        UserError: no repository, or files that are not up to date, were changed after they were made, or have no job.
     """
     with repository() as repo:
         if stale := outdated():
@@ -21,6 +25,14 @@ def record() -> int:
                 f"not recorded: Snakemake would still make {', '.join(stale[:5])}"
                 f"{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; run snakemake first"
             )
+        jobs = rules()
+        if changed := _changed(jobs):
+            raise UserError(
+                f"not recorded: {', '.join(changed)} differ from what their run notes say was made; "
+                f"make them again: snakemake --cores 1 --forcerun {' '.join(changed)}"
+            )
+        if strays := _strays(jobs):
+            raise UserError(f"not recorded: no job makes {', '.join(strays)} any more; delete what is no longer wanted")
         repo.commit(force=True)
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
@@ -48,13 +60,36 @@ def restore() -> tuple[int, list[str]]:
     return stages, missing
 
 
+def _changed(jobs: list[Job]) -> list[str]:
+    """The files whose content is none of those that the run note beside their job's outputs names."""
+    found = []
+    for job in jobs:
+        for note in (name for name in job.outputs if name.endswith(".run.json")):
+            written = set(read_json(Path(note))["outputs"].values())
+            found += [path for path in job.outputs - {note} if sha256(Path(path)) not in written]
+    return sorted(found)
+
+
+def _strays(jobs: list[Job]) -> list[str]:
+    """Summaries of concepts, methods or seeds that are gone: DVC would record them as a part of the folder."""
+    made = {path for job in jobs for path in job.outputs}
+    return sorted(str(path) for path in Path("results/summaries").glob("*") if path.as_posix() not in made)
+
+
 def _missing_data(repo: object) -> list[str]:
-    from dvc.exceptions import CheckoutError
+    from dvc.exceptions import CheckoutError, DvcException
 
     try:
         repo.checkout()  # type: ignore[attr-defined]
     except CheckoutError as error:
         return sorted(str(path) for path in error.target_infos)
+    except DvcException as error:
+        if "unsaved" not in str(error):
+            raise
+        raise UserError(
+            "not restored: files here are in none of DVC's books and would be lost; run `unpaint record` to keep them, "
+            "or delete them"
+        ) from None
     return []
 
 

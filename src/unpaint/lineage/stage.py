@@ -74,14 +74,17 @@ def run(stage: Stage, arguments: list[str]) -> None:
                 raise UserError(
                     f"{outputs[role]}: the stage ended without writing it; this is a defect, please report it"
                 )
-        made = {role: final for role in outputs for final in _move(partial[role], outputs[role])}
+        made = {role: _move(partial[role], outputs[role]) for role in outputs}
     finally:
         for path in partial.values():
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for state in scratch(manifest).parent.glob(f"{scratch(manifest).stem}*"):
         state.unlink()
     first = next(iter(outputs.values()))
-    hashes = {role: sha256(path) for role, path in made.items() if path.is_file()}
+    # of a directory, every file by its path
+    hashes = {
+        "/".join((role, *path.relative_to(outputs[role]).parts)): sha256(path) for role in made for path in made[role]
+    }
     write_json(first.with_name(f"{first.name}.run.json"), note.describe(started, device, hashes, manifest.as_dict()))
     names = ", ".join(str(path) for path in outputs.values())
     print(f"{stage.__name__}: made {names} in {time.monotonic() - started:.0f} s", file=sys.stderr)
@@ -180,16 +183,18 @@ def _sweep(target: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> list[Path]:
-    """Put a finished output under its final name: a file as it is, a directory file by file."""
+    """Put a finished output under its final name, a directory file by file, and return the files."""
     if source.is_file():
         os.replace(source, target)
         return [target]
+    moved = []
     for path in sorted(source.rglob("*")):
         if path.is_file():
             final = target / path.relative_to(source)
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, final)
-    return [target]
+            moved.append(final)
+    return moved
 
 
 def _complain(text: str) -> int:

@@ -1,1 +1,1 @@
-"""Training of the small world's own models: base model, judge, retrain oracle."""
+"""Training of the small world's own models: base model and judge."""
