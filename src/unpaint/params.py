@@ -274,8 +274,8 @@ class Params(Section):
                 if value not in [*values.train, *values.test]:
                     known = ", ".join([*values.train, *values.test])
                     raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
-            if twice := {value for _, value in concept.targets if concept.targets.count((_, value)) > 1}:
-                raise ValueError(f"{where}.forget: {', '.join(sorted(twice))} stands there twice")
+            if twice := {target for target in concept.targets if concept.targets.count(target) > 1}:
+                raise ValueError(f"{where}.forget: {', '.join(value for _, value in sorted(twice))} stands there twice")
             if name in {"base", "judge", "summaries"}:
                 raise ValueError(f"{where}: the name {name} is taken; choose another")
         for name in self.methods:

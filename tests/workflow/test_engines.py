@@ -248,6 +248,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "mode": "skip",
         "replacement": "drop",
         "guidance": 2.5,
+        "none": ["a blob"],
         "method": None,
     }
     if path[-1] in known:
