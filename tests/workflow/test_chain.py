@@ -100,9 +100,12 @@ def test_snakemake_writes_its_own_report(finished: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_another_folder_gives_the_same_hashes_even_if_killed_on_the_way(finished: Path, tmp_path: Path) -> None:
     other = make_project(tmp_path / "elsewhere")
-    for stage, half in (("base", "base/base.json"), ("unlearn", "seven/rg/seed0/model.safetensors")):
-        kill_during(other, stage, half)
-        assert not (other / "results" / half).exists()
+    for log, output in (
+        ("logs/base.log", "results/base/base.json"),
+        ("logs/seven/rg/unlearn-seed0.log", "results/seven/rg/seed0/model.safetensors"),
+    ):
+        kill_during(other, other / log, output)
+        assert not (other / output).exists()
         run(other, "snakemake", "--unlock")
     run(other, "snakemake", "--cores", "1")
     test_nothing_half_made_is_left(other)
@@ -114,11 +117,10 @@ def test_another_folder_gives_the_same_hashes_even_if_killed_on_the_way(finished
             assert sha256(twin) == sha256(path), path
 
 
-def kill_during(project: Path, stage: str, output: str) -> None:
-    """Run Snakemake until `stage` has begun to make `output`, then kill it and its jobs as a cluster's limit would."""
-    target = project / "results" / output
+def kill_during(project: Path, log: Path, output: str) -> None:
+    """Run Snakemake until the job of `log` is at work, then kill it and its jobs as a cluster's limit would."""
     job = subprocess.Popen(
-        ["snakemake", "--cores", "1", str(target.relative_to(project))],
+        ["snakemake", "--cores", "1", output],
         cwd=project,
         env=environment(),
         start_new_session=True,
@@ -127,10 +129,9 @@ def kill_during(project: Path, stage: str, output: str) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not (begun := list(target.parent.glob(".partial-*")) if target.parent.exists() else []):
-            assert job.poll() is None, f"Snakemake ended before {stage} began"
+        while not (log.exists() and " of " in log.read_text(encoding="utf-8")):
+            assert job.poll() is None, f"Snakemake ended before {log.name} said so"
             time.sleep(0.02)
-        assert begun
     finally:
         os.killpg(job.pid, signal.SIGKILL)
         job.wait()
