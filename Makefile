@@ -12,7 +12,7 @@ demo: $(READY)
 	unpaint record
 	@echo
 	@echo "Done. The report: results/report.html; the unlearned models: results/*/*/seed*/model.safetensors"
-	@echo "Their lineage is in dvc.lock; commit it, then 'dvc repro' after a change of params.yaml runs what depends on it."
+	@echo "Their lineage is in dvc.lock: git add dvc.lock results, commit; then 'dvc repro' after a change of params.yaml runs what depends on it."
 
 test: $(READY)
 	pytest

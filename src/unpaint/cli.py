@@ -39,7 +39,10 @@ def record() -> None:
     """Write what Snakemake has made into DVC's books; refuses while anything is out of date."""
     from unpaint.lineage.bridge import record
 
-    click.echo(f"recorded: dvc.lock names the hashes of {record()} stages. Commit it, then `dvc push`.")
+    click.echo(f"recorded: dvc.lock names the hashes of {record()} stages.")
+    click.echo(
+        "Now `git add dvc.lock results` (git keeps the small text files) and commit, then `dvc push` to a remote."
+    )
 
 
 @cli.command()

@@ -98,6 +98,12 @@ def test_record_refuses_summaries_of_a_method_that_is_gone(project: Path) -> Non
     assert "not recorded: no job makes results/summaries/seven.graddiff.seed0.json" in printed
 
 
+def test_restore_says_what_was_never_committed_to_git(project: Path) -> None:
+    (project / "results/seven/rgd/seed0/metrics.json").unlink()
+    printed = run(project, "unpaint", "restore", fails=True)
+    assert "not restored: 1 files that git keeps, not DVC, are missing, the first is results/seven/rgd/" in printed
+
+
 def test_restore_refuses_to_lose_what_was_never_recorded(project: Path) -> None:
     params = tiny_params()
     params["methods"]["rg"]["retain_weight"] = 4.5

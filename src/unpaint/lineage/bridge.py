@@ -45,10 +45,17 @@ def restore() -> tuple[int, list[str]]:
     Returns the number of stages and the files that the cache does not hold (a partial pull, say), which stay missing.
 
     Raises:
-        UserError: no repository, or the tree differs from dvc.lock in more than missing files.
+        UserError: no repository, files that git keeps are missing, or the tree differs from dvc.lock in more than
+            missing files.
     """
     with repository() as repo:
         missing = _missing_data(repo)
+        outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
+        if lost := sorted(out.def_path for out in outs if not Path(out.def_path).exists()):
+            raise UserError(
+                f"not restored: {len(lost)} files that git keeps, not DVC, are missing, the first is {lost[0]}; "
+                "they belong into the commit of dvc.lock (git add results)"
+            )
         changes = {name: found for name, found in repo.status().items() if not _only(found, "deleted")}
         if changes:
             raise UserError(
