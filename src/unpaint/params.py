@@ -110,6 +110,11 @@ class Values(Section):
     train: list[str]
     test: list[str]
 
+    @property
+    def both(self) -> list[str]:
+        """The values of both splits."""
+        return [*self.train, *self.test]
+
 
 class Grammar(Section):
     """A template over dimensions of values: the diversification of the paper (section 3)."""
@@ -270,9 +275,8 @@ class Params(Section):
                 if dimension not in grammar.values:
                     known = ", ".join(grammar.values)
                     raise ValueError(f"{where}.forget: {dimension} is no dimension of the grammar; it has {known}")
-                values = grammar.values[dimension]
-                if value not in [*values.train, *values.test]:
-                    known = ", ".join([*values.train, *values.test])
+                if value not in (values := grammar.values[dimension].both):
+                    known = ", ".join(values)
                     raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
             if twice := {target for target in concept.targets if concept.targets.count(target) > 1}:
                 raise ValueError(f"{where}.forget: {', '.join(value for _, value in sorted(twice))} stands there twice")
@@ -308,7 +312,7 @@ class Params(Section):
                 where = f"grammars.{name}.values.{dimension}"
                 if dimension not in VALUES:
                     raise ValueError(f"{where}: the world has no {dimension}; it has {', '.join(VALUES)}")
-                if odd := [value for value in (*values.train, *values.test) if value not in VALUES[dimension]]:
+                if odd := [value for value in values.both if value not in VALUES[dimension]]:
                     raise ValueError(f"{where}: the world has no {odd[0]}; it has {', '.join(VALUES[dimension])}")
         if missing := [dimension for dimension in VALUES if dimension not in self.questions]:
             raise ValueError(
@@ -367,7 +371,7 @@ def _expand(params: Params, concept: Concept, root: Path) -> None:
     if concept.replacement not in ("drop", "value"):
         replacement = grammars.read_replacements(root / concept.replacement)
         for dimension in concept.forget:
-            known = [*grammar.values[dimension].train, *grammar.values[dimension].test]
+            known = grammar.values[dimension].both
             if odd := [value for value in replacement if value not in known]:
                 raise UserError(
                     f"{concept.replacement}: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"

@@ -46,13 +46,14 @@ def fit(
     """
     parameters = {f"{name}.{key}": value for name, m in modules.items() for key, value in m.named_parameters()}
     buffers = {f"{name}.{key}": value for name, m in modules.items() for key, value in m.named_buffers()}
+    tensors = {**parameters, **buffers}
     trained = {key: value for key, value in parameters.items() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=learning_rate, weight_decay=weight_decay, betas=(0.9, 0.99))
     mean = {key: value.detach().clone() for key, value in trained.items()} if average else {}
     done = 0
     if resume and (state := resume.load()):
         done, saved = state
-        _restore(saved, {**parameters, **buffers}, optimizer, trained, mean, done)
+        _restore(saved, tensors, optimizer, trained, mean, done)
     for step in range(done, steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * _one_cycle(step, steps)
@@ -65,7 +66,7 @@ def fit(
             for key, kept in before.items():
                 buffers[key].copy_(kept)
             if resume and step:
-                resume.save(step, _state({**parameters, **buffers}, optimizer, trained, mean))
+                resume.save(step, _state(tensors, optimizer, trained, mean))
             raise UserError(
                 f"step {step + 1} of {steps}: the loss is {value.item():.4g}, its gradient's norm {norm.item():.4g}, "
                 "not finite; the state before this step is kept; lower learning_rate"
@@ -76,7 +77,7 @@ def fit(
             decay = min(average, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(mean.values()), [p.detach() for p in trained.values()], 1 - decay)
         if resume and (resume.due() or step + 1 == steps):
-            resume.save(step + 1, _state({**parameters, **buffers}, optimizer, trained, mean))
+            resume.save(step + 1, _state(tensors, optimizer, trained, mean))
         yield Record(step + 1, steps, value.item())
     with torch.no_grad():
         for key, value in mean.items():
