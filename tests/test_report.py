@@ -50,6 +50,11 @@ def plain(asked: dict[str, str], answers: dict[str, str | None], seed: int) -> A
     return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
 
+def counts(prompts: int, forget: int, retain: int) -> dict[str, Any]:
+    images = {"forget": forget, "retain": retain}
+    return {"prompts": prompts, "replacement": "value", "images_per_prompt": images}
+
+
 class World:
     """A campaign's files under `root`, as the stages before the summary would have left them."""
 
@@ -188,9 +193,13 @@ class World:
 
     def pool(self, folder: Path, concept: str, value: str, method: str, seed: int | None) -> None:
         """samples.parquet, judgements.parquet and metrics.json of one model."""
-        each = {"prompts": self.prompts, "images_per_prompt": dict(zip(("forget", "retain"), self.counts, strict=True))}
-        counts = {"train": {"prompts": 2, "images_per_prompt": {"forget": 1, "retain": 1}}, "test": each}
-        lists = expand(Grammar(**GRAMMAR), [("digit", value)], "value", counts, 0)["test"]
+        forget, retain = self.counts
+        lists = expand(
+            Grammar(**GRAMMAR),
+            [("digit", value)],
+            {"train": counts(2, forget=1, retain=1), "test": counts(self.prompts, forget=forget, retain=retain)},
+            0,
+        )["test"]
         random, digits = Random(f"{concept}/{method}/{seed}"), [*GRAMMAR["values"]["digit"]["train"], "eight", "six"]
         rows, answers = [], []
         wanted: list[tuple[str, Prompt]] = [("forget", row) for row in lists.forget]
@@ -353,8 +362,7 @@ def test_markup_in_prompts_is_shown_not_run(tmp_path: Path) -> None:
     lists = expand(
         Grammar(**GRAMMAR),
         [("digit", "seven")],
-        "value",
-        {s: {"prompts": 6, "images_per_prompt": {"forget": 3, "retain": 4}} for s in ("train", "test")},
+        {split: counts(6, forget=3, retain=4) for split in ("train", "test")},
         0,
     )["test"]
     world.inks = {row.prompt: evil for row in (*lists.forget, *lists.retain)}

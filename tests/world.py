@@ -28,8 +28,8 @@ def tiny_params() -> dict[str, Any]:
     params["sampling"] |= {"width": 8, "steps": 2}
     params["evaluation"] |= {"minimum_accuracy": 0.001, "batch": 32}
     concept = params["concepts"]["seven"]
-    concept["train"] = {"prompts": 8, "images_per_prompt": {"forget": 1, "retain": 2}}
-    concept["test"] = {"prompts": 16, "images_per_prompt": {"forget": 1, "retain": 2}}
+    concept["train"] = {"prompts": 8, "replacement": "value", "images_per_prompt": {"forget": 1, "retain": 2}}
+    concept["test"] = {"prompts": 16, "replacement": "value", "images_per_prompt": {"forget": 1, "retain": 2}}
     for method in params["methods"].values():
         method |= {"steps": 2, "batch": 4}
     return params

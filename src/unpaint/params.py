@@ -146,14 +146,20 @@ class Grammar(Section):
         return self
 
 
-class PromptCount(Section):
-    """How many prompts a split draws, and how many pictures (seeds) each prompt gets."""
+class Split(Section):
+    """How many prompts a split draws, how many pictures (seeds) each gets, and what stands in the concept's place."""
 
     prompts: Count
+    replacement: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="what stands in the concept's place in a retain prompt: `value` (another of its dimension, "
+        "evenly), a list of values (evenly), or `drop` (nothing)"
+    )
     images_per_prompt: dict[Literal["forget", "retain"], Count]
 
     @model_validator(mode="after")
-    def _both(self) -> Self:
+    def _known(self) -> Self:
+        if isinstance(self.replacement, str) and self.replacement not in ("value", "drop"):
+            raise ValueError(f"replacement: {self.replacement} is none of value, drop, or a list such as [one, two]")
         if set(self.images_per_prompt) != {"forget", "retain"}:
             raise ValueError("images_per_prompt: give both forget and retain")
         return self
@@ -164,12 +170,8 @@ class Concept(Section):
 
     grammar: Name
     forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
-    replacement: Annotated[str, StringConstraints(pattern=r"^(drop|value|data/replacements/[^/]+\.txt)$")] = Field(
-        description="what stands in the concept's place in a retain prompt: `drop` (nothing), `value` (another of "
-        "its dimension), or a file of replacements, one a line: data/replacements/NAME.txt"
-    )
-    train: PromptCount
-    test: PromptCount
+    train: Split
+    test: Split
 
     @property
     def targets(self) -> list[tuple[str, str]]:
@@ -351,7 +353,7 @@ def load(path: Path) -> Params:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
     for name, concept in params.concepts.items():
         try:
-            _expand(params, concept, path.parent)
+            _expand(params, concept)
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
     return params
@@ -362,27 +364,20 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
 
 
-def _expand(params: Params, concept: Concept, root: Path) -> None:
+def _expand(params: Params, concept: Concept) -> None:
     """Expand a concept's prompts as its job will, so that whatever is wrong with them is found before any work."""
-    from unpaint.diversify import grammar as grammars
+    from unpaint.diversify.grammar import Grammar, expand
 
     grammar = params.grammars[concept.grammar]
-    replacement: str | list[str] = concept.replacement
-    if concept.replacement not in ("drop", "value"):
-        replacement = grammars.read_replacements(root / concept.replacement)
-        for dimension in concept.forget:
+    for name, split in (("train", concept.train), ("test", concept.test)):
+        for dimension in concept.forget if isinstance(split.replacement, list) else ():
             known = grammar.values[dimension].both
-            if odd := [value for value in replacement if value not in known]:
+            if odd := [value for value in split.replacement if value not in known]:
                 raise UserError(
-                    f"{concept.replacement}: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
+                    f"{name}.replacement: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
                 )
-    grammars.expand(
-        grammars.Grammar(**grammar.model_dump()),
-        concept.targets,
-        replacement,
-        {"train": concept.train.model_dump(), "test": concept.test.model_dump()},
-        params.seed,
-    )
+    splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
+    expand(Grammar(**grammar.model_dump()), concept.targets, splits, params.seed)
 
 
 def _describe(issue: Any) -> str:

@@ -11,8 +11,7 @@ from unpaint.diversify import grammar as module
 from unpaint.diversify.grammar import Grammar, as_fields, expand, image_seed
 from unpaint.errors import UserError
 
-COUNTS = {"prompts": 2, "images_per_prompt": {"forget": 2, "retain": 3}}
-BOTH = {"train": COUNTS, "test": COUNTS}
+PROMPTS = 2
 DIGITS = {"train": ["one", "two", "three"], "test": ["four", "five", "six"]}
 WARM, COLD = ["red", "orange", "yellow"], ["green", "blue", "cyan"]
 
@@ -25,9 +24,14 @@ def digits(**changes):
     )
 
 
-def counts(prompts, forget=1, retain=1):
-    each = {"prompts": prompts, "images_per_prompt": {"forget": forget, "retain": retain}}
+def counts(prompts, replacement="value", forget=1, retain=1):
+    images = {"forget": forget, "retain": retain}
+    each = {"prompts": prompts, "replacement": replacement, "images_per_prompt": images}
     return {"train": each, "test": each}
+
+
+def both(replacement="value"):
+    return counts(PROMPTS, replacement, forget=2, retain=3)
 
 
 @st.composite
@@ -49,7 +53,7 @@ def worlds(draw):
 @given(worlds(), st.integers(0, 9), st.sampled_from(["value", "drop", ["x", "y", "z"]]))
 def test_pairs_differ_in_the_concept_alone(world, seed, replacement):
     grammar, targets = world
-    for lists in expand(grammar, targets, replacement, BOTH, seed).values():
+    for lists in expand(grammar, targets, both(replacement), seed).values():
         forget = {row.pair: row for row in lists.forget}
         assert (len(lists.forget), len(lists.retain)) == (4, 6)
         assert len(forget) == 4
@@ -65,7 +69,7 @@ def test_pairs_differ_in_the_concept_alone(world, seed, replacement):
 def test_no_forgotten_value_is_in_a_retain_prompt_in_any_dimension(world, seed, replacement):
     grammar, targets = world
     forgotten = {value for _, value in targets}
-    for lists in expand(grammar, targets, replacement, BOTH, seed).values():
+    for lists in expand(grammar, targets, both(replacement), seed).values():
         for row in lists.retain:
             assert not forgotten & {*row.attributes.values(), *row.prompt.split()}
         for row in lists.forget:
@@ -75,7 +79,7 @@ def test_no_forgotten_value_is_in_a_retain_prompt_in_any_dimension(world, seed, 
 @given(worlds(), st.integers(0, 9))
 def test_train_and_test_share_no_value_but_the_concept_s_dimension_s(world, seed):
     grammar, targets = world
-    lists = expand(grammar, targets, "value", BOTH, seed)
+    lists = expand(grammar, targets, both(), seed)
     for name in grammar.values:
         train, test = (
             {row.attributes[name] for row in (*s.forget, *s.retain)} for s in (lists["train"], lists["test"])
@@ -89,7 +93,7 @@ def test_train_and_test_share_no_value_but_the_concept_s_dimension_s(world, seed
 @given(worlds(), st.integers(0, 9), st.sampled_from(["value", "drop"]))
 def test_dimensions_that_must_differ_do(world, seed, replacement):
     grammar, targets = world
-    for lists in expand(grammar, targets, replacement, BOTH, seed).values():
+    for lists in expand(grammar, targets, both(replacement), seed).values():
         for row in (*lists.forget, *lists.retain):
             for one, other in grammar.distinct:
                 assert row.attributes[one] != row.attributes[other]
@@ -98,25 +102,25 @@ def test_dimensions_that_must_differ_do(world, seed, replacement):
 @given(worlds(), st.integers(0, 9), st.sampled_from(["value", "drop", ["x", "y"]]))
 def test_every_row_is_a_picture_of_its_own_and_every_context_is_used_once(world, seed, replacement):
     grammar, targets = world
-    for lists in expand(grammar, targets, replacement, BOTH, seed).values():
+    for lists in expand(grammar, targets, both(replacement), seed).values():
         for rows in (lists.forget, lists.retain):
             assert len({(row.prompt, row.seed) for row in rows}) == len({row.seed for row in rows}) == len(rows)
-        assert len({tuple(row.attributes.items()) for row in lists.forget}) == COUNTS["prompts"]
+        assert len({tuple(row.attributes.items()) for row in lists.forget}) == PROMPTS
 
 
 @given(worlds(), st.integers(0, 9))
 def test_the_same_seed_gives_the_same_lists_and_another_seed_others(world, seed):
     grammar, targets = world
-    lists = expand(grammar, targets, "value", BOTH, seed)
-    assert lists == expand(grammar, targets, "value", BOTH, seed)
-    assert lists["train"].forget != expand(grammar, targets, "value", BOTH, seed + 1)["train"].forget
+    lists = expand(grammar, targets, both(), seed)
+    assert lists == expand(grammar, targets, both(), seed)
+    assert lists["train"].forget != expand(grammar, targets, both(), seed + 1)["train"].forget
 
 
 @given(worlds(), st.integers(0, 9))
 def test_coverage_counts_what_the_lists_hold(world, seed):
     grammar, targets = world
-    for lists in expand(grammar, targets, "value", BOTH, seed).values():
-        assert lists.coverage["combinations"]["drawn"] == COUNTS["prompts"]
+    for lists in expand(grammar, targets, both(), seed).values():
+        assert lists.coverage["combinations"]["drawn"] == PROMPTS
         for name in ("forget", "retain"):
             for dimension in grammar.values:
                 found = Counter(row.attributes[dimension] for row in getattr(lists, name))
@@ -124,36 +128,43 @@ def test_coverage_counts_what_the_lists_hold(world, seed):
 
 
 def test_coverage_counts_every_combination_that_exists():
-    lists = expand(digits(), [("digit", "two")], "value", counts(2), 0)
+    lists = expand(digits(), [("digit", "two")], counts(2), 0)
     assert [lists[split].coverage["combinations"]["exist"] for split in ("train", "test")] == [9, 9]
 
 
 @pytest.mark.parametrize("replacement", ["value", ["x", "y", "z"]])
 def test_replacements_are_used_evenly(replacement):
-    lists = expand(digits(), [("digit", "two")], replacement, counts(7, retain=3), 0)
-    for both in lists.values():
-        used = Counter(row.attributes["digit"] for row in both.retain)
+    lists = expand(digits(), [("digit", "two")], counts(7, replacement, retain=3), 0)
+    for split in lists.values():
+        used = Counter(row.attributes["digit"] for row in split.retain)
         assert set(used) == ({"one", "three", "four", "five", "six"} if replacement == "value" else set("xyz"))
         assert max(used.values()) - min(used.values()) <= 1
 
 
+def test_each_split_has_its_own_replacement():
+    splits = {"train": counts(3, ["x", "y"])["train"], "test": counts(3, "value")["test"]}
+    lists = expand(digits(), [("digit", "two")], splits, 0)
+    assert {row.attributes["digit"] for row in lists["train"].retain} == {"x", "y"}
+    assert lists["test"] == expand(digits(), [("digit", "two")], counts(3), 0)["test"]
+
+
 def test_several_targets_come_in_turn():
-    lists = expand(digits(), [("digit", "two"), ("digit", "five")], "value", counts(5), 0)
+    lists = expand(digits(), [("digit", "two"), ("digit", "five")], counts(5), 0)
     assert [row.attributes["digit"] for row in lists["train"].forget] == ["two", "five", "two", "five", "two"]
     assert not {"two", "five"} & {row.attributes["digit"] for row in lists["train"].retain}
 
 
 def test_a_concept_of_two_dimensions_forgets_one_at_a_time():
-    lists = expand(digits(), [("digit", "two"), ("ink", "red")], "value", counts(6), 0)
-    for both in lists.values():
-        for row in both.forget:
+    lists = expand(digits(), [("digit", "two"), ("ink", "red")], counts(6), 0)
+    for split in lists.values():
+        for row in split.forget:
             assert (row.attributes["digit"] == "two") != (row.attributes["ink"] == "red")
-        for row in both.retain:
+        for row in split.retain:
             assert not {"two", "red"} & set(row.attributes.values())
 
 
 def test_a_target_that_runs_out_leaves_its_turns_to_the_others():
-    lists = expand(digits(), [("ink", "red"), ("digit", "two")], "value", counts(12), 0)
+    lists = expand(digits(), [("ink", "red"), ("digit", "two")], counts(12), 0)
     assert Counter(row.attributes["ink"] == "red" for row in lists["train"].forget)[True] > 0
     assert len(lists["train"].forget) == 12
 
@@ -173,13 +184,13 @@ def test_a_dropped_word_leaves_no_gap(template, expected):
 
 
 def test_drop_leaves_the_concept_s_dimension_empty():
-    for row in expand(digits(), [("digit", "two")], "drop", counts(3), 0)["train"].retain:
+    for row in expand(digits(), [("digit", "two")], counts(3, "drop"), 0)["train"].retain:
         assert row.attributes["digit"] == ""
         assert row.prompt == f"a {row.attributes['ink']} on {row.attributes['ground']}"
 
 
 def test_a_row_shows_its_values_in_the_grammar_s_order_as_plain_fields():
-    rows = expand(digits(), [("digit", "two")], "value", counts(3), 0)["train"].forget
+    rows = expand(digits(), [("digit", "two")], counts(3), 0)["train"].forget
     assert as_fields(rows) == [asdict(row) for row in rows]
     assert all(list(row.attributes) == ["digit", "ink", "ground"] for row in rows)
 
@@ -194,14 +205,14 @@ def test_image_seeds_fit_48_bits_and_differ_by_seed_split_pair_and_number():
 def test_more_prompts_than_combinations_are_refused_with_both_numbers():
     message = "train.prompts: 10 are asked for, the grammar has 9 combinations; ask for at most that many, or raise"
     with pytest.raises(UserError, match=f"^{message} images_per_prompt$"):
-        expand(digits(), [("digit", "two")], "value", counts(10), 0)
+        expand(digits(), [("digit", "two")], counts(10), 0)
 
 
 def test_a_prompt_in_both_splits_is_refused():
     ink = {"train": ["red", "blue"], "test": ["red", "blue"]}
     message = r"^4 prompts stand in train and in test, the first is 'a blue two'; give the splits disjoint values in a "
     with pytest.raises(UserError, match=message + r"dimension that is not the concept's$"):
-        expand(Grammar("a {ink} {digit}", {"ink": ink, "digit": DIGITS}), [("digit", "two")], ["x"], counts(2), 0)
+        expand(Grammar("a {ink} {digit}", {"ink": ink, "digit": DIGITS}), [("digit", "two")], counts(2, ["x"]), 0)
 
 
 def test_two_rows_of_one_prompt_and_seed_are_refused(monkeypatch):
@@ -209,7 +220,7 @@ def test_two_rows_of_one_prompt_and_seed_are_refused(monkeypatch):
     with pytest.raises(
         UserError, match=r"^train: 'a .*' with seed 5 stands 2 times; a row must be a picture of its own$"
     ):
-        expand(digits(), [("digit", "two")], "value", counts(2, forget=2), 0)
+        expand(digits(), [("digit", "two")], counts(2, forget=2), 0)
 
 
 def test_two_pairs_of_one_forget_prompt_are_refused():
@@ -224,7 +235,6 @@ def test_two_pairs_of_one_forget_prompt_are_refused():
         expand(
             replace(grammar, values=values),
             [("digit", "two")],
-            "value",
             {"train": counts(4)["train"], "test": counts(1)["test"]},
             0,
         )
@@ -232,18 +242,7 @@ def test_two_pairs_of_one_forget_prompt_are_refused():
 
 def test_fewer_prompts_than_forgotten_values_are_refused():
     with pytest.raises(UserError, match=r"^train.prompts: 1 for 2 forgotten values; ask for one of each at least$"):
-        expand(digits(), [("digit", "two"), ("digit", "five")], "value", counts(1), 0)
-
-
-@pytest.mark.parametrize(("text", "message"), [(None, "no such file"), ("# one\n\n", "no replacement in it")])
-def test_a_file_of_replacements_that_is_missing_or_empty_is_refused(tmp_path, text, message):
-    path = tmp_path / "list.txt"
-    if text is not None:
-        path.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=message):
-        module.read_replacements(path)
-    path.write_text("# c\n zero\n\neight \n", encoding="utf-8")
-    assert module.read_replacements(path) == ["zero", "eight"]
+        expand(digits(), [("digit", "two"), ("digit", "five")], counts(1), 0)
 
 
 def test_a_dimension_that_the_concept_empties_is_refused():
@@ -253,9 +252,9 @@ def test_a_dimension_that_the_concept_empties_is_refused():
         "ground": {"train": ["red"], "test": ["cyan"]},
     }
     with pytest.raises(UserError, match=r"^ground: no value is left for the train split once the concept is left out"):
-        expand(digits(values=values, distinct=[]), [("ink", "red")], "value", counts(1), 0)
+        expand(digits(values=values, distinct=[]), [("ink", "red")], counts(1), 0)
 
 
 def test_a_concept_without_another_value_in_its_place_is_refused():
     with pytest.raises(UserError, match=r"^digit: no value is left to stand in the concept's place; give another$"):
-        expand(digits(), [("digit", "two")], ["two"], counts(1), 0)
+        expand(digits(), [("digit", "two")], counts(1, ["two"]), 0)

@@ -53,14 +53,11 @@ def test_params_yaml_is_the_preset_digits():
 
 
 def test_a_list_of_replacements_is_checked_with_the_rest(tmp_path):
-    place, name = ["concepts", FIRST, "replacement"], "data/replacements/mine.txt"
-    assert "mine.txt: no such file; write it, one replacement a line" in complaint(changed(place, name), tmp_path)
-    (tmp_path / "data/replacements").mkdir(parents=True)
-    (tmp_path / name).write_text("letter\n", encoding="utf-8")
-    expected = f"params.yaml: {CONCEPT}: {name}: letter is not in the grammar's {FORGOTTEN}; it has zero, one, two,"
-    assert complaint(changed(place, name), tmp_path).startswith(expected)
-    (tmp_path / name).write_text((ROOT / "data/replacements/round.txt").read_text(encoding="utf-8"), encoding="utf-8")
-    params.load(tmp_path / "params.yaml")
+    place = ["concepts", FIRST, "train", "replacement"]
+    expected = f"{CONCEPT}: train.replacement: letter is not in the grammar's {FORGOTTEN}; it has zero, one, two,"
+    assert complaint(changed(place, ["one", "letter"]), tmp_path).startswith(f"params.yaml: {expected}")
+    (tmp_path / "params.yaml").write_text(changed(place, ["one", "nine"]), encoding="utf-8")
+    assert params.load(tmp_path / "params.yaml").concepts[FIRST].train.replacement == ["one", "nine"]
 
 
 def test_anchors_and_merges_are_read_and_may_be_overridden(tmp_path):
@@ -164,7 +161,11 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             f"{CONCEPT}: {FORGOTTEN}: no value is left to stand in the concept's place; give another",
         ),
         (["concepts", FIRST, "forget"], {FORGOTTEN: ["two", "two"]}, f"{CONCEPT}.forget: two stands there twice"),
-        (["concepts", FIRST, "replacement"], "words.txt", f"{CONCEPT}.replacement: string should match pattern"),
+        (
+            ["concepts", FIRST, "train", "replacement"],
+            "words",
+            f"{CONCEPT}.train.replacement: words is none of value, drop, or a list such as [one, two]",
+        ),
         (
             ["concepts", FIRST, "test", "images_per_prompt", "retain"],
             1,

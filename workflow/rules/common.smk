@@ -41,9 +41,3 @@ def code(*paths):
         whole = package / path
         found |= set(whole.rglob("*.py")) if whole.is_dir() else {whole}
     return sorted(str(file.relative_to(workflow.basedir)) for file in found)
-
-
-def replacements(wildcards):
-    """The file of replacements that a concept names, if it names one."""
-    given = config["concepts"][wildcards.concept]["replacement"]
-    return [] if given in ("drop", "value") else [given]

@@ -1,12 +1,11 @@
 # A concept's grammar, expanded into paired forget and retain prompts.
 #
-# needs: nothing but params.yaml (and a file of replacements, if the concept names one)
+# needs: nothing but params.yaml
 # gives: results/{concept}/prompts/train.json and test.json, each with both lists and their coverage
 
 
 rule prompts:
     input:
-        replacements=replacements,
         code=code("stages/prompts.py", "diversify/grammar.py"),
         env="workflow/envs/cpu.yaml",
     output:
@@ -30,4 +29,4 @@ rule prompts:
         "Expand the prompts of {wildcards.concept}"
     shell:
         "PYTHONPATH=src python -m unpaint.stages.prompts --settings {params.settings:q}"
-        " --replacements {input.replacements:q} --train {output.train:q} --test {output.test:q} 2> >(tee {log:q} >&2)"
+        " --train {output.train:q} --test {output.test:q} 2> >(tee {log:q} >&2)"

@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -75,23 +74,22 @@ class Grammar:
 def expand(
     grammar: Grammar,
     targets: Sequence[Target],
-    replacement: str | Sequence[str],
-    counts: Mapping[str, Mapping[str, Any]],
+    splits: Mapping[str, Mapping[str, Any]],
     seed: int,
 ) -> dict[str, Lists]:
     """The lists of both splits.
 
     Args:
         targets: the concept, as (dimension, value) pairs.
-        replacement: what stands in the concept's place in a retain prompt: `drop`, `value` (another value of its
-            dimension, used evenly), or a list of replacements.
-        counts: per split `prompts` (how many pairs of prompts) and `images_per_prompt` (forget and retain: how many
-            seeds each prompt gets; with `value` or a list every retain seed takes the next replacement).
+        splits: per split `prompts` (how many pairs of prompts); `replacement`, which stands in the concept's place in
+            a retain prompt (`drop`, `value`: another value of its dimension, used evenly, or a list of values); and
+            `images_per_prompt` (forget and retain: how many seeds each prompt gets; with `value` or a list every retain
+            seed takes the next replacement).
 
     Raises:
         UserError: too few combinations, an empty choice, a repeated prompt, or one that stands in both splits.
     """
-    lists = {split: _expand_split(grammar, split, targets, replacement, counts[split], seed) for split in SPLITS}
+    lists = {split: _expand_split(grammar, split, targets, splits[split], seed) for split in SPLITS}
     texts = {split: {row.prompt for row in (*both.forget, *both.retain)} for split, both in lists.items()}
     if leaked := sorted(texts["train"] & texts["test"]):
         raise UserError(
@@ -99,20 +97,6 @@ def expand(
             "give the splits disjoint values in a dimension that is not the concept's"
         )
     return lists
-
-
-def read_replacements(path: Path) -> list[str]:
-    """The replacements in a text file: one a line, comments begin with `#`.
-
-    Raises:
-        UserError: the file is missing, or has none.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; write it, one replacement a line")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    if not (values := [line for line in lines if line and not line.startswith("#")]):
-        raise UserError(f"{path}: no replacement in it; write one a line")
-    return values
 
 
 def image_seed(seed: int, split: str, pair: int, number: int) -> int:
@@ -129,19 +113,18 @@ def _expand_split(
     grammar: Grammar,
     split: str,
     targets: Sequence[Target],
-    replacement: str | Sequence[str],
-    counts: Mapping[str, Any],
+    wanted: Mapping[str, Any],
     seed: int,
 ) -> Lists:
     random = Random(f"{seed}/{split}")  # noqa: S311 (no secrets)
     values = grammar.of_split(split, whole={dimension for dimension, _ in targets})
     contexts = [_contexts(grammar, split, values, target, targets) for target in targets]
-    drawn = _draw(split, contexts, counts["prompts"], random)
+    drawn = _draw(split, contexts, wanted["prompts"], random)
 
     forget: list[Prompt] = []
     retain: list[Prompt] = []
     used: Counter[str] = Counter()
-    per_prompt: Mapping[str, int] = counts["images_per_prompt"]
+    per_prompt: Mapping[str, int] = wanted["images_per_prompt"]
     for pair, (target, context) in enumerate(drawn):
         dimension, value = targets[target]
         concept = {**context, dimension: value}
@@ -150,7 +133,7 @@ def _expand_split(
             if number < per_prompt["forget"]:
                 forget.append(Prompt(name, at, grammar.text(concept), _ordered(grammar, concept)))
             if number < per_prompt["retain"]:
-                other = _replace(grammar, context, dimension, values, targets, replacement, used, random)
+                other = _replace(grammar, context, dimension, values, targets, wanted["replacement"], used, random)
                 retain.append(Prompt(name, at, grammar.text(other), _ordered(grammar, other)))
     _refuse_repeats(split, forget)
     _refuse_repeats(split, retain)

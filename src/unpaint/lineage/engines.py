@@ -115,8 +115,7 @@ def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
         read, known = rule.inputs, stage.inputs
         if unseen := {path for path in read if not any(_covers(dep, path) for dep in known)}:
             found.append(f"stage {stage.name}: {_some(unseen)} is an input of the rule and no dependency")
-        # a folder of choices: which file is read, if any, is a parameter
-        if unread := {dep for dep in known - {"data/replacements"} if not any(_covers(dep, path) for path in read)}:
+        if unread := {dep for dep in known if not any(_covers(dep, path) for path in read)}:
             found.append(f"stage {stage.name}: {_some(unread)} is a dependency and no input of the rule")
     return sorted(set(found))
 
