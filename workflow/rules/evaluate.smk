@@ -1,7 +1,7 @@
 # Score a pool by the judge, with intervals, paired against the base model's pool.
 #
-# needs: the pool, the judge, results/world.parquet (held-out reference), results/{concept}/prompts/test.json
-# gives: metrics.json and judgements.parquet (the judge's answers picture by picture) beside the pool
+# needs: the pool, the judge and its features of real pictures, results/{concept}/prompts/test.json
+# gives: metrics.json beside the pool, and results/judgements/*.parquet (the judge's answers picture by picture)
 
 
 rule evaluate:
@@ -9,15 +9,15 @@ rule evaluate:
         judge="results/judge/judge.json",
         config="results/judge/open_clip_config.json",
         weights="results/judge/open_clip_model.safetensors",
-        world="results/world.parquet",
+        reference="results/judge/reference.parquet",
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/{method}/seed{seed}/samples.parquet",
-        base="results/{concept}/base/judgements.parquet",
+        base="results/judgements/{concept}.base.parquet",
         code=code("stages/evaluate.py", "evaluate", "corpus.py"),
         env="workflow/envs/torch.yaml",
     output:
         metrics="results/{concept}/{method}/seed{seed}/metrics.json",
-        judged="results/{concept}/{method}/seed{seed}/judgements.parquet",
+        judged="results/judgements/{concept}.{method}.seed{seed}.parquet",
         note="results/{concept}/{method}/seed{seed}/metrics.json.run.json",
     log:
         "logs/{concept}/{method}/evaluate-seed{seed}.log",
@@ -35,7 +35,7 @@ rule evaluate:
     shell:
         "PYTHONPATH=src python -m unpaint.stages.evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
-        " --world {input.world:q} --prompts {input.prompts:q} --pool {input.pool:q} --base {input.base:q}"
+        " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q} --base {input.base:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"
 
 
@@ -44,14 +44,14 @@ rule evaluate_base:
         judge="results/judge/judge.json",
         config="results/judge/open_clip_config.json",
         weights="results/judge/open_clip_model.safetensors",
-        world="results/world.parquet",
+        reference="results/judge/reference.parquet",
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/base/samples.parquet",
         code=rules.evaluate.input.code,
         env="workflow/envs/torch.yaml",
     output:
         metrics="results/{concept}/base/metrics.json",
-        judged="results/{concept}/base/judgements.parquet",
+        judged="results/judgements/{concept}.base.parquet",
         note="results/{concept}/base/metrics.json.run.json",
     log:
         "logs/{concept}/base/evaluate.log",
@@ -69,5 +69,5 @@ rule evaluate_base:
     shell:
         "PYTHONPATH=src python -m unpaint.stages.evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
-        " --world {input.world:q} --prompts {input.prompts:q} --pool {input.pool:q}"
+        " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"

@@ -1,7 +1,7 @@
 # The judge, an open_clip model, trained on the world's own split and held against the reference split.
 #
 # needs: results/world.parquet, results/base/base.json (random latents of its autoencoder are pictures of nothing)
-# gives: results/judge/judge.json (its accuracy) and the model in open_clip's layout
+# gives: results/judge/judge.json (its accuracy), the model in open_clip's layout, its features of held-out real pictures
 
 
 rule judge:
@@ -14,6 +14,8 @@ rule judge:
             "train/easel.py",
             "train/fit.py",
             "evaluate/judge.py",
+            "evaluate/reference.py",
+            "evaluate/statistics.py",
             "worlds/digits.py",
             "resume.py",
             "corpus.py",
@@ -24,6 +26,7 @@ rule judge:
         judge="results/judge/judge.json",
         config="results/judge/open_clip_config.json",
         weights="results/judge/open_clip_model.safetensors",
+        reference="results/judge/reference.parquet",
         note="results/judge/judge.json.run.json",
     log:
         "logs/judge.log",
@@ -41,4 +44,5 @@ rule judge:
     shell:
         "PYTHONPATH=src python -m unpaint.stages.judge --settings {params.settings:q}"
         " --world {input.world:q} --base {input.base:q}"
-        " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q} 2> >(tee {log:q} >&2)"
+        " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q}"
+        " --reference {output.reference:q} 2> >(tee {log:q} >&2)"

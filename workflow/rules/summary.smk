@@ -7,7 +7,7 @@
 rule summary:
     input:
         metrics="results/{concept}/{method}/seed{seed}/metrics.json",
-        judged="results/{concept}/{method}/seed{seed}/judgements.parquet",
+        judged="results/judgements/{concept}.{method}.seed{seed}.parquet",
         pool="results/{concept}/{method}/seed{seed}/samples.parquet",
         training="results/{concept}/{method}/seed{seed}/training.tsv",
         notes=[
@@ -42,7 +42,7 @@ rule summary:
 rule summary_base:
     input:
         metrics="results/{concept}/base/metrics.json",
-        judged="results/{concept}/base/judgements.parquet",
+        judged="results/judgements/{concept}.base.parquet",
         pool="results/{concept}/base/samples.parquet",
         notes=[
             "results/world.parquet.run.json",

@@ -78,9 +78,10 @@ def _changed(jobs: list[Job]) -> list[str]:
 
 
 def _strays(jobs: list[Job]) -> list[str]:
-    """Summaries of concepts, methods or seeds that are gone: DVC would record them as a part of the folder."""
+    """Files of concepts, methods or seeds that are gone: DVC would record them as a part of the folder."""
     made = {path for job in jobs for path in job.outputs}
-    return sorted(str(path) for path in Path("results/summaries").glob("*") if path.as_posix() not in made)
+    kept = [path for folder in ("summaries", "judgements") for path in Path("results", folder).glob("*")]
+    return sorted(str(path) for path in kept if path.as_posix() not in made)
 
 
 def _missing_data(repo: object) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from unpaint.corpus import Row, read, read_json
 from unpaint.errors import UserError
 from unpaint.evaluate import accuracy, distribution, judgements, statistics
+from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage.manifest import KEY, Manifest, write_json
@@ -23,7 +24,7 @@ def evaluate(
     judge: In,
     judge_config: In,
     judge_weights: In,
-    world: In,
+    reference: In,
     prompts: In,
     pool: In,
     base: In | None = None,
@@ -40,9 +41,8 @@ def evaluate(
     judgements.write(judged, found, manifest)
     before = found if base is None else judgements.read(base)
     judgements.paired(found, before)
-    reference = _reference(read(world), [row["attributes"] for row in lists["retain"]])
-    features = clip.image_features([row.pixels for row in reference], wanted["batch"])
-    scores = score(found, before, targets, features.double().numpy())
+    real = references.read(reference).showing([row["attributes"] for row in lists["retain"]])
+    scores = score(found, before, targets, real)
     write_json(
         metrics,
         {
@@ -98,19 +98,6 @@ def _judge(
         alignment=(features * texts).sum(dim=1).tolist(),
         features=features.double().numpy().astype(np.float64),
     )
-
-
-def _reference(rows: Sequence[Row], asked: Sequence[dict[str, str]]) -> list[Row]:
-    """Held-out real pictures whose every value some retain prompt asks for.
-
-    A dimension in which nothing is asked for (the concept was dropped) is free.
-    """
-    real = [row for row in rows if row.attributes["split"] == "reference"]
-    for name in asked[0]:
-        wanted = {attributes[name] for attributes in asked}
-        if wanted & {row.attributes[name] for row in real}:
-            real = [row for row in real if row.attributes[name] in wanted]
-    return real
 
 
 def _refuse_poor(found: dict[str, float], values: dict[str, list[str]], minimum: float) -> None:

@@ -7,8 +7,10 @@ import json
 import open_clip
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from unpaint.corpus import Row, read, stack
+from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
 from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
@@ -20,9 +22,17 @@ from unpaint.worlds.digits import TEMPLATE
 
 
 def judge(
-    settings: Settings, manifest: Manifest, *, world: In, base: In, judge: Out, config: Out, weights: Out
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    world: In,
+    base: In,
+    judge: Out,
+    config: Out,
+    weights: Out,
+    reference: Out,
 ) -> None:
-    """Train, write the model in open_clip's layout, and judge.json with its accuracy on held-out real pictures."""
+    """Train; write the model in open_clip's layout, its features of held-out real pictures, its accuracy on them."""
     from diffusers import AutoencoderKL
 
     rows = read(world)
@@ -52,14 +62,17 @@ def judge(
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     save_file(tensors, weights, metadata={KEY: manifest.dumps()})
     write_text(config, json.dumps(configuration(wanted, side), indent=2) + "\n")
-    reference = [row for row in rows if row.attributes["split"] == "reference"]
-    accuracy = measure(Judge.load(config, weights, device), reference, questions, wanted.batch)
-    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(reference)})
+    held_out = [row for row in rows if row.attributes["split"] == "reference"]
+    clip = Judge.load(config, weights, device)
+    features = clip.image_features([row.pixels for row in held_out], wanted.batch)
+    accuracy = measure(clip, held_out, features, questions)
+    real = [{name: row.attributes[name] for name in questions} for row in held_out]
+    references.write(reference, references.Reference(real, features.double().numpy()), manifest)
+    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
 
 
-def measure(clip: Judge, rows: list[Row], questions: dict[str, Question], batch: int) -> dict[str, float]:
-    """The share of real pictures whose value the judge names rightly, by dimension."""
-    features = clip.image_features([row.pixels for row in rows], batch)
+def measure(clip: Judge, rows: list[Row], features: Tensor, questions: dict[str, Question]) -> dict[str, float]:
+    """The share of real pictures whose value the judge names rightly from their features (n, d), by dimension."""
     found = {}
     for dimension, question in questions.items():
         values = sorted({row.attributes[dimension] for row in rows})

@@ -1,0 +1,54 @@
+"""Held-out real pictures as the judge sees them: embedded once, not once per model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as arrow
+from pyarrow import parquet
+
+from unpaint.errors import UserError
+from unpaint.evaluate.statistics import Floats
+from unpaint.lineage.manifest import KEY, Manifest
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry per real picture: its values by dimension, and the judge's features of it (n, d), normalised."""
+
+    attributes: list[dict[str, str]]
+    features: Floats
+
+    def showing(self, asked: Sequence[Mapping[str, str]]) -> Floats:
+        """The features of the pictures whose every value some of the prompts `asked` for.
+
+        A dimension in which nothing real is asked for (the concept was dropped) is free.
+        """
+        rows = list(range(len(self.attributes)))
+        for name in asked[0]:
+            wanted = {values[name] for values in asked}
+            if wanted & {self.attributes[row][name] for row in rows}:
+                rows = [row for row in rows if self.attributes[row][name] in wanted]
+        return self.features[rows]
+
+
+def write(path: Path, reference: Reference, manifest: Manifest) -> None:
+    """Write as Parquet with the manifest in the schema's metadata."""
+    table = arrow.table({"attributes": reference.attributes, "features": list(reference.features.astype(np.float32))})
+    parquet.write_table(table.replace_schema_metadata({KEY: manifest.dumps()}), path, compression="zstd")
+
+
+def read(path: Path) -> Reference:
+    """Read back.
+
+    Raises:
+        UserError: not a readable file of reference features.
+    """
+    try:
+        table = parquet.read_table(path).to_pydict()
+        return Reference(table["attributes"], np.asarray(table["features"], dtype=np.float64))
+    except (OSError, arrow.ArrowException, KeyError):
+        raise UserError(f"{path}: not a readable file of reference features; restore it or make it again") from None
