@@ -13,7 +13,7 @@ configfile: "params.yaml"
 
 wildcard_constraints:
     concept=r"[A-Za-z][A-Za-z0-9_-]*",
-    method=r"[A-Za-z][A-Za-z0-9_-]*",
+    method=r"(?!retrain[./])[A-Za-z][A-Za-z0-9_-]*",
     seed=r"\d+",
     set="forget|retain",
 
@@ -28,6 +28,8 @@ include: "workflow/rules/unlearn.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/summary.smk"
+include: "workflow/rules/retrain.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from unpaint.errors import UserError
+
+if TYPE_CHECKING:
+    from unpaint.diversify.grammar import Lists
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -226,6 +229,22 @@ class RGD(Unlearning):
 Method = Annotated[GradDiff | RG | RGD, Field(discriminator="method")]
 
 
+class Oracles(Section):
+    """Base models retrained without a concept: the gold standard, which only a small world allows."""
+
+    concepts: list[Name] = Field(description="which concepts get their oracles; none is []")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        description="of the retraining; two or more tell how far oracles are from each other"
+    )
+
+
+class Contrast(Section):
+    """Two concepts that forget the same and are tested alike, but trained on other data."""
+
+    concept: Name
+    against: Name
+
+
 class Question(Section):
     """How the judge is asked for a dimension, zero-shot."""
 
@@ -262,6 +281,8 @@ class Params(Section):
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    oracles: Oracles
+    contrasts: dict[Name, Contrast]
     questions: dict[Name, Question]
     evaluation: Evaluation
 
@@ -285,10 +306,21 @@ class Params(Section):
             if name in {"base", "judge", "summaries"}:
                 raise ValueError(f"{where}: the name {name} is taken; choose another")
         for name in self.methods:
-            if name in {"base", "prompts", "images", "encoded"}:
+            if name in {"base", "prompts", "images", "encoded", "retrain"}:
                 raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds: a seed stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _compared(self) -> Self:
+        for where, given in (("seeds", self.seeds), ("oracles.seeds", self.oracles.seeds)):
+            if len(set(given)) != len(given):
+                raise ValueError(f"{where}: a seed stands there twice")
+        named = [("oracles.concepts", asked) for asked in self.oracles.concepts]
+        for title, contrast in self.contrasts.items():
+            named += [(f"contrasts.{title}", asked) for asked in (contrast.concept, contrast.against)]
+        for where, asked in named:
+            if asked not in self.concepts:
+                raise ValueError(f"{where}: {asked} is none of the concepts; they are {', '.join(self.concepts)}")
         return self
 
     @model_validator(mode="after")
@@ -351,11 +383,19 @@ def load(path: Path) -> Params:
         params = Params.model_validate(raw)
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
+    tests = {}
     for name, concept in params.concepts.items():
         try:
-            _expand(params, concept)
+            tests[name] = _expand(params, concept)["test"]
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
+    for name, contrast in params.contrasts.items():
+        first, second = contrast.concept, contrast.against
+        if first == second or tests[first] != tests[second]:
+            raise UserError(
+                f"{path}: contrasts.{name}: {first} and {second} must be two concepts with the same test prompts and "
+                "seeds; give both the same forget and test, and the same test values in their grammars"
+            )
     return params
 
 
@@ -364,7 +404,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
 
 
-def _expand(params: Params, concept: Concept) -> None:
+def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
     """Expand a concept's prompts as its job will, so that whatever is wrong with them is found before any work."""
     from unpaint.diversify.grammar import Grammar, expand
 
@@ -377,7 +417,7 @@ def _expand(params: Params, concept: Concept) -> None:
                     f"{name}.replacement: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
                 )
     splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
-    expand(Grammar(**grammar.model_dump()), concept.targets, splits, params.seed)
+    return expand(Grammar(**grammar.model_dump()), concept.targets, splits, params.seed)
 
 
 def _describe(issue: Any) -> str:

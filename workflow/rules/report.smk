@@ -1,6 +1,6 @@
 # One self-contained page of the whole campaign.
 #
-# needs: results/summaries/*.json of every concept, method and seed
+# needs: results/summaries/*.json of every concept, method and seed, results/comparison.json
 # gives: results/report.html
 
 
@@ -13,6 +13,12 @@ rule report:
             method=config["methods"],
             seed=config["seeds"],
         ),
+        oracles=collect(
+            "results/summaries/{concept}.retrain.seed{seed}.json",
+            concept=config["oracles"]["concepts"],
+            seed=config["oracles"]["seeds"],
+        ),
+        comparison="results/comparison.json",
         code=code("stages/report.py", "report", "corpus.py", "evaluate/accuracy.py", "evaluate/statistics.py"),
         page="src/unpaint/report/page.html",
         env="workflow/envs/cpu.yaml",
@@ -27,9 +33,10 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings(concepts=[*config["concepts"]], methods=[*config["methods"]], seeds=config["seeds"]),
+        settings=lambda w: settings("seeds", "oracles", concepts=[*config["concepts"]], methods=[*config["methods"]]),
     message:
         "Write the report"
     shell:
         "PYTHONPATH=src python -m unpaint.stages.report --settings {params.settings:q}"
-        " --summaries {input.base:q} {input.models:q} --html {output.html:q} 2> >(tee {log:q} >&2)"
+        " --summaries {input.base:q} {input.models:q} {input.oracles:q}"
+        " --comparison {input.comparison:q} --html {output.html:q} 2> >(tee {log:q} >&2)"

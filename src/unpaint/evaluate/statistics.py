@@ -44,9 +44,9 @@ def proportion(hits: Sequence[bool], base: Sequence[bool]) -> Score:
 
 def mean(values: Sequence[float], base: Sequence[float]) -> Score:
     """A mean: Student's interval; the paired difference by Student's interval of the differences."""
-    value, low, high = _student(np.asarray(values, dtype=np.float64))
+    value, low, high = student(np.asarray(values, dtype=np.float64))
     difference = np.asarray(values, dtype=np.float64) - np.asarray(base, dtype=np.float64)
-    delta, delta_low, delta_high = _student(difference)
+    delta, delta_low, delta_high = student(difference)
     return Score(value, low, high, len(values), delta, delta_low, delta_high)
 
 
@@ -97,7 +97,8 @@ def jackknife(estimate: Callable[[NDArray[np.bool_]], float], groups: int) -> tu
     return float(groups * whole - (groups - 1) * centre), error
 
 
-def _student(values: Floats) -> tuple[float, float, float]:
+def student(values: Floats) -> tuple[float, float, float]:
+    """Mean with Student's 95 % interval; an infinite one for a single value."""
     from scipy.stats import t
 
     n, centre = len(values), float(values.mean())

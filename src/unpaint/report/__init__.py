@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from unpaint.evaluate.statistics import wilson
 from unpaint.lineage.manifest import Manifest
 from unpaint.report import ancestry, charts
 from unpaint.report.campaign import METRICS, THIN, Campaign, Concept, Metric, Model, unique, verdict
+from unpaint.report.comparison import tables
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 NONE = "none of these"
 
 
-def page(campaign: Campaign, manifest: Manifest) -> str:
-    """The page as HTML text."""
+def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest) -> str:
+    """The page as HTML text; `comparison` is the content of comparison.json."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -39,6 +40,7 @@ def page(campaign: Campaign, manifest: Manifest) -> str:
             (_safe(charts.legend_mark(number)), name) for number, name in enumerate(["base model", *campaign.methods])
         ],
         concepts=[_concept(concept) for concept in campaign.concepts],
+        comparison=tables(campaign, comparison),
         cost=_cost(campaign),
         origin=_origin(campaign),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
-from unpaint.corpus import read, stack
+from unpaint.corpus import Row, read, stack
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, main, progress
 from unpaint.models.checkpoint import describe, strip_paths
@@ -14,8 +16,13 @@ from unpaint.train.base import build, fit_autoencoder, fit_denoiser
 
 
 def base(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeline: OutDir) -> None:
-    """Train autoencoder, then text encoder and denoiser; write the pipeline and base.json, which lists its files."""
+    """Train on the whole of the world's own split."""
     rows = [row for row in read(world) if row.attributes["split"] == "base"]
+    train(settings, manifest, rows, base, pipeline)
+
+
+def train(settings: Settings, manifest: Manifest, rows: list[Row], base: Path, pipeline: Path) -> None:
+    """Train autoencoder, then text encoder and denoiser; write the pipeline and base.json, which lists its files."""
     pixels = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2).contiguous()
     seed, device = settings["seed"], find_device(settings["device"])
     wanted = Base(**settings["base"])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from unpaint.corpus import Row, read, read_json
 from unpaint.errors import UserError
-from unpaint.evaluate import accuracy, distribution, judgements, statistics
+from unpaint.evaluate import judgements
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.evaluate.judgements import Judgements
+from unpaint.evaluate.scores import score
 from unpaint.lineage.manifest import KEY, Manifest, write_json
 from unpaint.lineage.stage import In, Out, Settings, find_device, main
 
@@ -52,26 +52,6 @@ def evaluate(
             "judge": report["accuracy"],
         },
     )
-
-
-def score(
-    found: Judgements, before: Judgements, targets: Sequence[tuple[str, str]], reference: statistics.Floats
-) -> dict[str, statistics.Score]:
-    """Every metric of a pool, with intervals and the paired difference from the base model's pool `before`."""
-    forget, retain = found.rows("forget"), found.rows("retain")
-
-    def each(measure: Any, judged: Judgements, rows: list[int]) -> list[Any]:
-        return [measure(judged.answers[row], judged.asked[row], targets) for row in rows]
-
-    return {
-        "UA": statistics.proportion(each(accuracy.forgotten, found, forget), each(accuracy.forgotten, before, forget)),
-        "RA": statistics.proportion(each(accuracy.retained, found, retain), each(accuracy.retained, before, retain)),
-        "attributes": statistics.mean(
-            each(accuracy.attributes, found, retain), each(accuracy.attributes, before, retain)
-        ),
-        "AS": statistics.mean([found.alignment[row] for row in retain], [before.alignment[row] for row in retain]),
-        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
-    }
 
 
 def _judge(

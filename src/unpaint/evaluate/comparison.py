@@ -1,0 +1,122 @@
+"""Models against each other: methods over concepts, unlearned models and oracles, one training set and another.
+
+Seeds of unlearning are pooled within a concept. Over concepts the unit is the concept: the interval is Student's over
+their differences, so that many pictures of few concepts claim nothing about further ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from unpaint.evaluate import distribution, statistics
+from unpaint.evaluate.accuracy import Targets
+from unpaint.evaluate.judgements import Judgements, paired
+from unpaint.evaluate.scores import score
+
+Difference = dict[str, float]
+"""`delta` with `low` and `high`, and `n`, the pictures or concepts behind it."""
+
+
+def pooled(parts: Sequence[Judgements]) -> Judgements:
+    """The pictures of several pools as one."""
+    joined: dict[str, Any] = {
+        field.name: [entry for part in parts for entry in getattr(part, field.name)]
+        for field in fields(Judgements)
+        if field.name != "features"
+    }
+    return Judgements(**joined, features=np.concatenate([part.features for part in parts]))
+
+
+def difference(
+    first: Sequence[Judgements], second: Sequence[Judgements], targets: Targets, reference: statistics.Floats
+) -> dict[str, Difference]:
+    """Every metric of `first` minus that of `second`, paired by prompt, image seed and place in the lists.
+
+    Raises:
+        UserError: the pools are not of the same prompts and seeds.
+    """
+    one, other = pooled(first), pooled(second)
+    paired(one, other)
+    return {
+        name: _difference(found.delta, found.delta_low, found.delta_high, found.n)
+        for name, found in score(one, other, targets, reference).items()
+    }
+
+
+def over_concepts(found: Mapping[str, Mapping[str, Difference]]) -> dict[str, Difference]:
+    """The mean of each metric's difference over concepts, with Student's interval; the concept is the unit."""
+    overall = {}
+    for metric in next(iter(found.values())):
+        deltas = [each[metric]["delta"] for each in found.values()]
+        mean, low, high = statistics.student(np.asarray(deltas))
+        overall[metric] = _difference(mean, low, high, len(deltas))
+    return overall
+
+
+def worst_value(found: Sequence[Judgements], base: Judgements, targets: Targets) -> dict[str, Any]:
+    """The retained value of the concept's dimensions that lost most accuracy against the base model.
+
+    An empty mapping where the retain prompts name no value there (the concept was dropped).
+    """
+    one, other = pooled(found), pooled([base] * len(found))
+    lost = []
+    for dimension in dict.fromkeys(name for name, _ in targets):
+        for value in sorted({one.asked[row][dimension] for row in one.rows("retain")} - {""}):
+            rows = [row for row in one.rows("retain") if one.asked[row][dimension] == value]
+            hits = ([judged.answers[row][dimension] == value for row in rows] for judged in (one, other))
+            delta, low, high = statistics.paired_proportions(*hits)
+            lost.append({"dimension": dimension, "value": value, **_difference(delta, low, high, len(rows))})
+    return min(lost, key=lambda each: each["delta"], default={})
+
+
+def floor(base: Judgements) -> Difference:
+    """FD between the two halves of the base model's retain pool: the same prompts, other image seeds, nothing else."""
+    rows = sorted(base.rows("retain"), key=lambda row: (base.prompts[row], base.seeds[row]))
+    return distance(base.features[rows[::2]], base.features[rows[1::2]])
+
+
+def spread(oracles: Sequence[Judgements]) -> float | None:
+    """The mean FD between the retain pools of oracles of different seeds; None for fewer than two."""
+    pairs = list(combinations(oracles, 2))
+    return float(np.mean([between(one, other)["delta"] for one, other in pairs])) if pairs else None
+
+
+def to_oracles(found: Judgements, oracles: Sequence[Judgements], targets: Targets) -> dict[str, float]:
+    """How far a model is from the oracles: UA and RA minus theirs, FD between the retain pools; means over oracles."""
+    rows = {name: found.rows(name) for name in ("forget", "retain")}
+    each = []
+    for oracle in oracles:
+        paired(found, oracle)
+        one, other = (_accuracies(judged, rows, targets) for judged in (found, oracle))
+        each.append((one[0] - other[0], one[1] - other[1], between(found, oracle)["delta"]))
+    return dict(zip(("UA", "RA", "FD"), np.mean(each, axis=0).tolist(), strict=True))
+
+
+def between(first: Judgements, second: Judgements) -> Difference:
+    """FD between the retain pools of two models."""
+    return distance(first.features[first.rows("retain")], second.features[second.rows("retain")])
+
+
+def distance(first: statistics.Floats, second: statistics.Floats) -> Difference:
+    """FD of two samples of features, its bias removed."""
+    value, low, high = distribution.between(first, second)
+    return _difference(value, low, high, len(first))
+
+
+def _accuracies(judged: Judgements, rows: Mapping[str, list[int]], targets: Targets) -> tuple[float, float]:
+    from unpaint.evaluate.accuracy import forgotten, retained
+
+    ua, ra = (
+        float(np.mean([measure(judged.answers[row], judged.asked[row], targets) for row in rows[name]]))
+        for name, measure in (("forget", forgotten), ("retain", retained))
+    )
+    return ua, ra
+
+
+def _difference(delta: float, low: float, high: float, n: int) -> Difference:
+    return {"delta": round(delta, 6), "low": round(low, 6), "high": round(high, 6), "n": n}

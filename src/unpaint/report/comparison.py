@@ -1,0 +1,107 @@
+"""comparison.json as the tables of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unpaint.report.campaign import METRICS, Campaign, Metric
+
+FD = next(metric for metric in METRICS if metric.key == "FD")
+RA = next(metric for metric in METRICS if metric.key == "RA")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: what it shows, in a sentence or two, and its cells as text and range; an empty range is none."""
+
+    title: str
+    text: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, str]]]]
+
+
+def tables(campaign: Campaign, comparison: Mapping[str, Any]) -> list[Table]:
+    """Every table that the comparison has something for."""
+    first = comparison["method"]
+    found = [_overview(campaign)] if len(campaign.concepts) > 1 else []
+    found += [_against(first, other, held) for other, held in comparison["against"].items()]
+    if any(comparison["worst"].values()):
+        found.append(_worst(comparison["worst"]))
+    found += [_oracle(concept, held) for concept, held in comparison["oracles"].items()]
+    found += [_contrast(name, held) for name, held in comparison["contrasts"].items()]
+    return found
+
+
+def _overview(campaign: Campaign) -> Table:
+    rows = []
+    for concept in campaign.concepts:
+        for method, models in concept.methods.items():
+            cells = []
+            for metric in METRICS:
+                key = "value" if metric.key == "UA" else "delta"
+                mean = sum(model.score(metric.key)[key] for model in models) / len(models)
+                shown = metric.text(mean) + metric.unit() if key == "value" else metric.signed(mean)
+                cells.append((shown, ""))
+            rows.append((f"{concept.name}, {method}", cells))
+    return Table(
+        "All concepts",
+        "UA, and the difference of every other score from the base model's; means over seeds.",
+        [metric.key for metric in METRICS],
+        rows,
+    )
+
+
+def _against(first: str, other: str, held: Mapping[str, Any]) -> Table:
+    concepts = held["concepts"]
+    rows = [(name, _cells(each)) for name, each in concepts.items()]
+    text = f"{first} minus {other} on the same pictures, paired."
+    if len(concepts) > 1:
+        rows.append(("mean over concepts", _cells(held["overall"])))
+        text += " The interval of the mean is Student's over concepts."
+    return Table(f"{first} against {other}", text, [metric.key for metric in METRICS], rows)
+
+
+def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
+    rows = []
+    for method, each in held.items():
+        if each:
+            lost = min(each, key=lambda one: one["delta"])
+            where = f"{lost['dimension']} {lost['value']}, after forgetting {lost['concept']}"
+            rows.append((method, [_cell(RA, lost), (where, ""), (str(lost["n"]), "")]))
+    return Table(
+        "What lost most",
+        "Of all values that were to be kept, the one whose accuracy fell most against the base model.",
+        ["difference", "value", "pictures"],
+        rows,
+    )
+
+
+def _oracle(concept: str, held: Mapping[str, Any]) -> Table:
+    floor, spread = held["floor"]["delta"], held["spread"]
+    text = (
+        f"Base models retrained without {concept}. FD between the retain pools; two halves of the base model's own pool "
+        f"are {FD.text(floor)} apart"
+    )
+    text += f", oracles of different seeds {FD.text(spread)}." if spread is not None else "."
+    rows = [
+        (name, [(RA.signed(each["UA"]), ""), (RA.signed(each["RA"]), ""), (FD.text(each["FD"]), "")])
+        for name, each in held["models"].items()
+    ]
+    return Table(f"Distance to the oracle: {concept}", text, ["UA minus its", "RA minus its", "FD to it"], rows)
+
+
+def _contrast(name: str, held: Mapping[str, Any]) -> Table:
+    rows = [(method, _cells(each)) for method, each in held.items()]
+    text = "The first concept of this contrast minus the second: other training data, the same test pictures, paired."
+    return Table(f"Contrast: {name}", text, [metric.key for metric in METRICS], rows)
+
+
+def _cells(each: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
+    return [_cell(metric, each[metric.key]) for metric in METRICS]
+
+
+def _cell(metric: Metric, held: Mapping[str, Any]) -> tuple[str, str]:
+    low, high = (metric.signed(held[key]) for key in ("low", "high"))
+    return metric.signed(held["delta"]), f"{low} to {high}"

@@ -1,0 +1,33 @@
+"""retrain: the base recipe on the world without a concept, the gold standard of unlearning (the oracle)."""
+
+from __future__ import annotations
+
+from unpaint.corpus import Row, read
+from unpaint.errors import UserError
+from unpaint.lineage.manifest import Manifest
+from unpaint.lineage.stage import In, Out, OutDir, Settings, main
+from unpaint.stages.base import train
+
+
+def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeline: OutDir) -> None:
+    """Train on the rows in which no value of the concept stands in any dimension, as in the retain prompts."""
+    given = settings["forget"].values()
+    forgotten = {value for each in given for value in ([each] if isinstance(each, str) else each)}
+    rows = [row for row in read(world) if row.attributes["split"] == "base"]
+    train(settings, manifest, without(rows, forgotten), base, pipeline)
+
+
+def without(rows: list[Row], forgotten: set[str]) -> list[Row]:
+    """The rows that show none of the values.
+
+    Raises:
+        UserError: none is left.
+    """
+    kept = [row for row in rows if not forgotten & set(row.attributes.values())]
+    if not kept:
+        raise UserError(f"the world shows nothing without {', '.join(sorted(forgotten))}; no oracle can be trained")
+    return kept
+
+
+if __name__ == "__main__":
+    main(retrain)
