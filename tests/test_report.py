@@ -26,7 +26,7 @@ from unpaint.evaluate import accuracy, distribution, judgements, statistics
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage import stage
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
-from unpaint.report.campaign import METRICS
+from unpaint.report.campaign import METRICS, MINUS
 from unpaint.stages import summary as summary_stage
 from unpaint.stages.report import report
 from unpaint.stages.summary import COLUMNS, summary
@@ -288,8 +288,14 @@ def training(steps: int, method: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_report(summaries: Sequence[Path], target: Path) -> str:
-    stage.run(report, ["--settings", "{}", "--summaries", *map(str, summaries), "--html", str(target)])
+NO_COMPARISON: dict[str, Any] = {"method": "rgd", "against": {}, "worst": {}, "oracles": {}, "contrasts": {}}
+
+
+def write_report(summaries: Sequence[Path], target: Path, comparison: dict[str, Any] = NO_COMPARISON) -> str:
+    path = target.with_name("comparison.json")
+    write_json(path, comparison)
+    arguments = ["--summaries", *map(str, summaries), "--comparison", str(path), "--html", str(target)]
+    stage.run(report, ["--settings", "{}", *arguments])
     return target.read_text(encoding="utf-8")
 
 
@@ -341,9 +347,41 @@ def test_equal_summaries_give_equal_bytes(made: tuple[list[Path], str], tmp_path
         "from unpaint.stages.report import report; stage.run(report, sys.argv[1:])"
     )
     target = tmp_path / "again.html"
-    arguments = ["--settings", "{}", "--summaries", *map(str, paths), "--html", str(target)]
+    write_json(tmp_path / "comparison.json", NO_COMPARISON)
+    arguments = ["--summaries", *map(str, paths), "--comparison", str(tmp_path / "comparison.json")]
+    arguments += ["--settings", "{}", "--html", str(target)]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, env={"PYTHONHASHSEED": "7"})
     assert target.read_text(encoding="utf-8") == html
+
+
+def test_what_was_compared_is_on_the_page(made: tuple[list[Path], str], tmp_path: Path) -> None:
+    def cells(delta: float) -> dict[str, Any]:
+        each = {"delta": delta, "low": delta - 0.011, "high": delta + 0.011, "n": 9}
+        return dict.fromkeys(("UA", "RA", "attributes", "AS", "FD"), each)
+
+    lost = {"concept": "seven", "dimension": "digit", "value": "nine", "delta": -0.087, "low": -0.1, "high": 0, "n": 77}
+    model = {"UA": -0.043, "RA": -0.021, "FD": 0.0373}
+    html = write_report(
+        made[0],
+        tmp_path / "report.html",
+        {
+            "method": "rgd",
+            "against": {"rg": {"concepts": {"seven": cells(0.031), "five": cells(0.033)}, "overall": cells(0.032)}},
+            "worst": {"rgd": [{**lost, "value": "two", "delta": 0.0}, lost], "rg": []},
+            "oracles": {"seven": {"floor": {"delta": 0.0123}, "spread": 0.0234, "models": {"rgd, seed 0": model}}},
+            "contrasts": {"diversity": {"rgd": cells(0.055)}},
+        },
+    )
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)).replace(MINUS, "-")
+    for expected in (
+        "rgd against rg rgd minus rg on the same pictures, paired.",
+        "mean over concepts +3.2 +2.1 to +4.3",
+        "rgd -8.7 -10.0 to +0.0 digit nine, after forgetting seven 77",
+        "are 0.0123 apart, oracles of different seeds 0.0234.",
+        "rgd, seed 0 -4.3 -2.1 0.0373",
+        "Contrast: diversity",
+    ):
+        assert expected in text, expected
 
 
 def test_summary_is_the_same_bytes_wherever_it_is_made(tmp_path: Path) -> None:

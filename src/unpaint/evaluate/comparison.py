@@ -6,6 +6,7 @@ their differences, so that many pictures of few concepts claim nothing about fur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import combinations
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from unpaint.evaluate import distribution, statistics
-from unpaint.evaluate.accuracy import Targets
+from unpaint.evaluate.accuracy import Targets, forgotten, retained
 from unpaint.evaluate.judgements import Judgements, paired
 from unpaint.evaluate.scores import score
 
-Difference = dict[str, float]
-"""`delta` with `low` and `high`, and `n`, the pictures or concepts behind it."""
+Difference = dict[str, Any]
+"""`delta` with `low` and `high` (None: no interval), and `n`, the pictures or concepts behind it."""
 
 
 def pooled(parts: Sequence[Judgements]) -> Judgements:
@@ -109,8 +110,6 @@ def distance(first: statistics.Floats, second: statistics.Floats) -> Difference:
 
 
 def _accuracies(judged: Judgements, rows: Mapping[str, list[int]], targets: Targets) -> tuple[float, float]:
-    from unpaint.evaluate.accuracy import forgotten, retained
-
     ua, ra = (
         float(np.mean([measure(judged.answers[row], judged.asked[row], targets) for row in rows[name]]))
         for name, measure in (("forget", forgotten), ("retain", retained))
@@ -119,4 +118,5 @@ def _accuracies(judged: Judgements, rows: Mapping[str, list[int]], targets: Targ
 
 
 def _difference(delta: float, low: float, high: float, n: int) -> Difference:
-    return {"delta": round(delta, 6), "low": round(low, 6), "high": round(high, 6), "n": n}
+    ends = [round(bound, 6) if math.isfinite(bound) else None for bound in (low, high)]
+    return {"delta": round(delta, 6), "low": ends[0], "high": ends[1], "n": n}

@@ -81,8 +81,8 @@ def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
 def _oracle(concept: str, held: Mapping[str, Any]) -> Table:
     floor, spread = held["floor"]["delta"], held["spread"]
     text = (
-        f"Base models retrained without {concept}. FD between the retain pools; two halves of the base model's own pool "
-        f"are {FD.text(floor)} apart"
+        f"Base models retrained without {concept}. FD between the retain pools; two halves of the base model's own "
+        f"pool are {FD.text(floor)} apart"
     )
     text += f", oracles of different seeds {FD.text(spread)}." if spread is not None else "."
     rows = [
@@ -103,5 +103,7 @@ def _cells(each: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
 
 
 def _cell(metric: Metric, held: Mapping[str, Any]) -> tuple[str, str]:
+    if held["low"] is None:
+        return metric.signed(held["delta"]), ""
     low, high = (metric.signed(held[key]) for key in ("low", "high"))
     return metric.signed(held["delta"]), f"{low} to {high}"

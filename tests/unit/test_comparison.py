@@ -1,0 +1,98 @@
+"""Comparisons of planted pools, whose differences are known."""
+
+import numpy as np
+import pytest
+
+from unpaint.errors import UserError
+from unpaint.evaluate import comparison
+from unpaint.evaluate.judgements import Judgements
+
+TARGETS = [("digit", "seven")]
+N, WIDTH = 400, 4
+VALUES = ["one", "two", "three", "four"]
+
+
+def pool(ua=1.0, ra=1.0, shift=0.0, seed=0, wrong=None):
+    """N forget and N retain pictures, a share of which the judge answers as said; `wrong` is a value always missed."""
+    random = np.random.default_rng(seed)
+    forget = [None if number < ua * N else "seven" for number in range(N)]
+    asked = [VALUES[number % 4] for number in range(N)]
+    retain = [value if number < ra * N and value != wrong else None for number, value in enumerate(asked)]
+    return Judgements(
+        sets=["forget"] * N + ["retain"] * N,
+        prompts=["a seven"] * N + [f"a {value}" for value in asked],
+        seeds=[*range(N), *range(N)],
+        asked=[{"digit": "seven"}] * N + [{"digit": value} for value in asked],
+        answers=[{"digit": answer} for answer in forget + retain],
+        alignment=[0.5] * (2 * N),
+        features=shift + random.normal(size=(2 * N, WIDTH)),
+    )
+
+
+REAL = np.random.default_rng(99).normal(size=(N, WIDTH))
+
+
+def test_a_difference_is_the_one_that_was_planted():
+    found = comparison.difference([pool(ua=0.9, ra=0.75)], [pool(ua=0.5, ra=1.0)], TARGETS, REAL)
+    assert found["UA"]["delta"] == pytest.approx(0.4)
+    assert found["RA"]["delta"] == pytest.approx(-0.25)
+    assert found["RA"]["low"] < -0.25 < found["RA"]["high"] < 0
+    assert found["attributes"]["delta"] == found["AS"]["delta"] == 0
+    assert (found["UA"]["n"], found["RA"]["n"]) == (N, N)
+
+
+def test_seeds_are_pooled():
+    found = comparison.difference([pool(ua=1), pool(ua=0.5)], [pool(ua=0), pool(ua=0)], TARGETS, REAL)
+    assert found["UA"]["delta"] == pytest.approx(0.75)
+    assert found["UA"]["n"] == 2 * N
+
+
+def test_pools_of_other_prompts_are_refused():
+    other = pool()
+    other.prompts[3] = "another"
+    with pytest.raises(UserError, match="row 3"):
+        comparison.difference([pool()], [other], TARGETS, REAL)
+
+
+def test_over_concepts_the_unit_is_the_concept():
+    deltas = [0.1, 0.2, 0.3]
+    given = {f"c{number}": {"RA": {"delta": delta}} for number, delta in enumerate(deltas)}
+    found = comparison.over_concepts(given)["RA"]
+    half = 4.302652729911275 * np.std(deltas, ddof=1) / np.sqrt(3)  # Student's 97.5 % quantile, two degrees of freedom
+    assert found == {
+        "delta": pytest.approx(0.2),
+        "low": pytest.approx(0.2 - half, abs=1e-5),
+        "high": pytest.approx(0.2 + half, abs=1e-5),
+        "n": 3,
+    }
+
+
+def test_one_concept_has_no_interval_and_still_is_json():
+    found = comparison.over_concepts({"only": {"RA": {"delta": 0.1}}})["RA"]
+    assert (found["delta"], found["low"], found["high"]) == (0.1, None, None)
+
+
+def test_the_value_that_lost_most_is_found():
+    lost = comparison.worst_value([pool(wrong="three")], pool(), TARGETS)
+    assert (lost["dimension"], lost["value"], lost["delta"], lost["n"]) == ("digit", "three", -1, N // 4)
+
+
+def test_a_dropped_concept_has_no_worst_value():
+    dropped = pool()
+    for row in dropped.rows("retain"):
+        dropped.asked[row]["digit"] = ""
+    assert comparison.worst_value([dropped], dropped, TARGETS) == {}
+
+
+def test_distances_to_oracles_are_the_planted_ones():
+    oracles = [pool(ua=1.0, ra=0.9, seed=1), pool(ua=0.8, ra=0.7, seed=2)]
+    found = comparison.to_oracles(pool(ua=0.7, ra=0.6, shift=0.5, seed=3), oracles, TARGETS)
+    assert found["UA"] == pytest.approx(0.7 - 0.9)
+    assert found["RA"] == pytest.approx(0.6 - 0.8)
+    assert found["FD"] == pytest.approx(WIDTH * 0.5**2, abs=0.2)
+
+
+def test_two_pools_of_one_distribution_are_no_distance_apart():
+    assert comparison.spread([pool(seed=1), pool(seed=2), pool(seed=3)]) == pytest.approx(0, abs=0.03)
+    assert comparison.floor(pool())["delta"] == pytest.approx(0, abs=0.05)
+    assert comparison.spread([pool()]) is None
