@@ -195,13 +195,14 @@ class Unlearning(Section):
     scope: Literal["full", "cross-attention", "lora"]
     steps: Count
     batch: Count = Field(description="pictures of the forget set per step, and of each retain batch")
-    learning_rate: Positive = Field(description="Adam")
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: Positive = Field(description="constant")
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
     unprompted: Fraction = Field(
         description="share of the retain pictures seen without their prompt; holds the branch that guidance subtracts"
     )
     truncation: Truncation
-    guard: bool = Field(description="project Adam's step so that neither loss rises to first order")
+    guard: bool = Field(description="project the optimiser's step so that neither loss rises to first order")
     lora_rank: Count = Field(description="rank of the adapters; read by the scope `lora` alone")
 
 

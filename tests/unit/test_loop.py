@@ -22,6 +22,7 @@ SETTINGS = {
     "lora_rank": 2,
     "steps": 3,
     "batch": 2,
+    "optimizer": "adam",
     "learning_rate": 1e-3,
     "retain_weight": 2.0,
     "unprompted": 0.25,
@@ -62,16 +63,22 @@ def losses(model, forget, retain, step, batches=1, batch=2):
 
 
 @pytest.mark.parametrize(
-    ("kind", "guard", "batches"),
-    [("epsilon", True, 1), ("epsilon", False, 3), ("v_prediction", False, 1), ("v_prediction", True, 3)],
+    ("kind", "guard", "batches", "optimizer", "rate"),
+    [
+        ("epsilon", True, 1, "adam", 2e-6),
+        ("epsilon", False, 3, "adam", 2e-6),
+        ("v_prediction", False, 1, "adam", 2e-6),
+        ("v_prediction", True, 3, "adam", 2e-6),
+        ("epsilon", True, 1, "sgd", 1e-5),
+        ("v_prediction", False, 3, "sgd", 1e-5),
+    ],
 )
-def test_the_first_order_changes_are_the_measured_changes_of_the_losses(kind, guard, batches):
+def test_the_first_order_changes_are_the_measured_changes_of_the_losses(kind, guard, batches, optimizer, rate):
     model = denoiser(kind)
     method = Method(SURGERIES["pcgrad"], batches)
     before, seen = losses(model, FORGET, RETAIN, 0, batches), []
-    for step in loop.unlearn(
-        model, FORGET, RETAIN, method, {**SETTINGS, "learning_rate": 2e-6, "guard": guard, "steps": 2}, 0
-    ):
+    changes = {"learning_rate": rate, "optimizer": optimizer, "guard": guard, "steps": 2}
+    for step in loop.unlearn(model, FORGET, RETAIN, method, {**SETTINGS, **changes}, 0):
         after = losses(model, FORGET, RETAIN, step.step - 1, batches)
         seen.append((step, after[0] - before[0], after[1] - before[1]))
         before = losses(model, FORGET, RETAIN, step.step, batches)
@@ -89,9 +96,10 @@ def test_the_reported_losses_are_those_before_the_step():
     assert (first.step, first.forget_loss, first.retain_loss) == (1, pytest.approx(lost), pytest.approx(kept))
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("surgery", SURGERIES)
-def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery):
-    for step in run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=6):
+def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery, optimizer):
+    for step in run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=6, optimizer=optimizer):
         slack = 1e-6 * (abs(step.forget_change) + abs(step.retain_change)) + 1e-12
         assert step.forget_change <= slack
         assert step.retain_change <= slack
@@ -99,6 +107,20 @@ def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery):
 
 CONFLICT = {"retain": FORGET, "learning_rate": 1e-2, "retain_weight": 0.125, "steps": 6}
 """Unlearning what is to be kept as well."""
+
+
+@pytest.mark.parametrize("surgery", ["pcgrad", "cone"])
+def test_plain_sgd_keeps_the_guarantee_of_the_paper_without_a_guard(surgery):
+    method = Method(SURGERIES[surgery], 1)
+    for step in run(denoiser(), method=method, guard=False, optimizer="sgd", **{**CONFLICT, "learning_rate": 1e-4}):
+        assert step.conflict
+        assert max(step.forget_change, step.retain_change) < 1e-9
+
+
+def test_plain_sgd_without_surgery_breaks_it():
+    method = Method(SURGERIES["none"], 1)
+    steps = run(denoiser(), method=method, guard=False, optimizer="sgd", **{**CONFLICT, "learning_rate": 1e-4})
+    assert any(step.retain_change > 1e-6 for step in steps)
 
 
 def test_plain_adam_breaks_the_guarantee_of_the_paper_s_surgery():
@@ -135,18 +157,19 @@ def test_telemetry_and_guard_bear_a_retain_gradient_of_another_size(factor):
         assert change <= 1e-3 * size
 
 
-@pytest.mark.parametrize("done", [1, 2])
-def test_a_resumed_run_ends_in_the_same_bits_and_yields_the_same_records(tmp_path, done):
+@pytest.mark.parametrize(("done", "optimizer"), [(1, "adam"), (2, "adam"), (2, "sgd")])
+def test_a_resumed_run_ends_in_the_same_bits_and_yields_the_same_records(tmp_path, done, optimizer):
     whole = denoiser()
-    records = run(whole)
+    records = run(whole, optimizer=optimizer)
     keep = [tmp_path / "state.safetensors", "stamp", 0]
-    stopped = loop.unlearn(denoiser(), FORGET, RETAIN, PCGRAD, SETTINGS, 0, Resume(*keep))
+    settings = {**SETTINGS, "optimizer": optimizer}
+    stopped = loop.unlearn(denoiser(), FORGET, RETAIN, PCGRAD, settings, 0, Resume(*keep))
     for _ in range(done):
         next(stopped)
     stopped.close()
     assert Resume(*keep).load()[0] == done
     anew = denoiser()
-    assert run(anew, resume=Resume(*keep)) == records
+    assert run(anew, optimizer=optimizer, resume=Resume(*keep)) == records
     assert same(values(anew), values(whole))
 
 

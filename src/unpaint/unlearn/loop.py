@@ -1,4 +1,4 @@
-"""The loop that every method shares: two losses, one surgery, one guarded Adam step.
+"""The loop that every method shares: two losses, one surgery, one guarded step.
 
 It knows tensors and the denoiser, no files and no parameters file, and yields a record of each step.
 """
@@ -32,7 +32,7 @@ class Step:
         forget_loss: the truncated forget loss, which the step is meant to raise.
         forget_change: first-order change of minus the forget loss.
         retain_change: first-order change of the retain loss.
-        guarded: whether the guard had to correct Adam's step.
+        guarded: whether the guard had to correct the optimiser's step.
     """
 
     step: int
@@ -57,7 +57,7 @@ def unlearn(
     """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
 
     Args:
-        settings: scope, lora_rank, steps, batch, learning_rate, retain_weight, unprompted,
+        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, retain_weight, unprompted,
             truncation (mode, value), guard.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
@@ -68,10 +68,10 @@ def unlearn(
     trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
     parameters = list(trained.values())
     denoiser.module.train()
-    adam = torch.optim.Adam(parameters, lr=settings["learning_rate"], betas=BETAS, eps=EPSILON)
+    optimizer = _optimizer(parameters, settings["optimizer"], settings["learning_rate"])
     steps, batch, weight = settings["steps"], settings["batch"], settings["retain_weight"]
     truncation = settings["truncation"]
-    history = _resume(resume, trained, adam) if resume else []
+    history = _resume(resume, trained, optimizer) if resume else []
     for step, values in enumerate(history):
         yield _record(step, values)
     for step in range(len(history), steps):
@@ -95,24 +95,30 @@ def unlearn(
         checked = torch.stack([value.to(products) for value in (lost.detach(), kept, products.sum(), a, b)])
         if not torch.isfinite(checked).all():
             if resume:
-                resume.save(step, _state(trained, adam, history))
+                resume.save(step, _state(trained, optimizer, history))
             raise UserError(
                 f"step {step + 1} of {steps}: the forget loss is {lost.item():.4g}, the retain loss {float(kept):.4g}, "
                 "not finite; the state before this step is kept; lower learning_rate"
             )
-        adam.step()
-        changes, guarded = _guard(adam, step, forget_gradient, retain_gradient, a, b, settings["guard"])
-        adam.zero_grad(set_to_none=True)
+        optimizer.step()
+        changes, guarded = _guard(optimizer, step, forget_gradient, retain_gradient, a, b, settings["guard"])
+        optimizer.zero_grad(set_to_none=True)
         found = [lost, kept, gradient.cosine(products), products[0, 1] < 0, changes[0], changes[1], guarded]
         history.append(torch.stack([value.detach().cpu().double() for value in found]))
         if resume and resume.due():
-            resume.save(step + 1, _state(trained, adam, history))
+            resume.save(step + 1, _state(trained, optimizer, history))
         yield _record(step, history[step])
+
+
+def _optimizer(parameters: list[nn.Parameter], name: str, rate: float) -> torch.optim.Optimizer:
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=rate)
+    return torch.optim.Adam(parameters, lr=rate, betas=BETAS, eps=EPSILON)
 
 
 @torch.no_grad()
 def _guard(
-    adam: torch.optim.Adam,
+    optimizer: torch.optim.Optimizer,
     step: int,
     forget: gradient.Gradient,
     combined: gradient.Gradient,
@@ -120,20 +126,16 @@ def _guard(
     b: Tensor,
     enabled: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Correct the step that Adam has just taken, and give the first-order changes (2,) of what was taken in the end.
+    """Correct the step that was just taken, and give the first-order changes (2,) of what was taken in the end.
 
     The retain gradient is gone (combined = a f + b r stands in its place) and is made anew tensor by tensor, so no
     third copy is needed. b is never 0: each surgery keeps r.
     """
-    group = adam.param_groups[0]
-    rate, (beta1, beta2), epsilon = group["lr"], group["betas"], group["eps"]
-    grown1, grown2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
+    rate, parameters = optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["params"]
     along, across = a / b, 1 / b
     sums = torch.zeros(5, dtype=a.dtype, device=a.device)
-    for parameter, f, c in zip(group["params"], forget, combined, strict=True):
-        state = adam.state[parameter]
-        inverse = 1 / ((state["exp_avg_sq"] / grown2).sqrt_() + epsilon)
-        moved = inverse * state["exp_avg"] / grown1
+    for parameter, f, c in zip(parameters, forget, combined, strict=True):
+        inverse, moved = _proposed(optimizer, parameter, c, step)
         # the retain gradient anew, one tensor at a time: from the sums it would be a difference of large numbers
         r = across.to(c.dtype) * c - along.to(c.dtype) * f
         inverse_f = inverse * f
@@ -145,14 +147,24 @@ def _guard(
     if not enabled:
         return -rate * slopes, torch.zeros_like(p, dtype=torch.bool)
     along_f, along_c = p - q * a / b, q / b
-    for parameter, f, c in zip(group["params"], forget, combined, strict=True):
-        state = adam.state[parameter]
-        inverse = 1 / ((state["exp_avg_sq"] / grown2).sqrt_() + epsilon)
+    for parameter, f, c in zip(parameters, forget, combined, strict=True):
+        inverse, _ = _proposed(optimizer, parameter, c, step)
         parameter.addcmul_(inverse, along_f.to(f.dtype) * f + along_c.to(c.dtype) * c, value=-rate)
     taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
     # where a multiplier acts its slope is 0 by construction, but for rounding
     taken = torch.where(torch.stack([p, q]) > 0, taken.clamp(min=0), taken)
     return -rate * taken, (p > 0) | (q > 0)
+
+
+def _proposed(
+    optimizer: torch.optim.Optimizer, parameter: Tensor, combined: Tensor, step: int
+) -> tuple[Tensor, Tensor]:
+    """The inverse preconditioner of a tensor, and what the optimiser moved it by, per unit of the rate."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return torch.ones((), dtype=combined.dtype, device=combined.device), combined
+    (beta1, beta2), state = BETAS, optimizer.state[parameter]
+    inverse = 1 / ((state["exp_avg_sq"] / (1 - beta2 ** (step + 1))).sqrt_() + EPSILON)
+    return inverse, inverse * state["exp_avg"] / (1 - beta1 ** (step + 1))
 
 
 def _errors(
@@ -215,25 +227,27 @@ def _record(step: int, values: Tensor) -> Step:
     return Step(step + 1, lost, kept, cosine, bool(conflict), forget_change, retain_change, bool(guarded))
 
 
-def _state(trained: Mapping[str, nn.Parameter], adam: torch.optim.Adam, history: list[Tensor]) -> dict[str, Tensor]:
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _state(
+    trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, history: list[Tensor]
+) -> dict[str, Tensor]:
     state = {"history": torch.stack(history)} if history else {}
     for name, parameter in trained.items():
         state[f"value.{name}"] = parameter
-        for moment in ("exp_avg", "exp_avg_sq"):
-            state[f"{moment}.{name}"] = adam.state[parameter].get(moment, torch.zeros_like(parameter))
+        state |= {f"{moment}.{name}": kept for moment, kept in optimizer.state[parameter].items() if moment in MOMENTS}
     return state
 
 
-def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], adam: torch.optim.Adam) -> list[Tensor]:
+def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """Put a saved state in place, and return the telemetry of the steps done."""
     if (loaded := resume.load()) is None or not loaded[0]:
         return []
     done, state = loaded
     for name, parameter in trained.items():
         parameter.data.copy_(state[f"value.{name}"])
-        adam.state[parameter] = {
-            "step": torch.tensor(float(done)),
-            "exp_avg": state[f"exp_avg.{name}"].to(parameter.device),
-            "exp_avg_sq": state[f"exp_avg_sq.{name}"].to(parameter.device),
-        }
+        if f"{MOMENTS[0]}.{name}" in state:
+            moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS}
+            optimizer.state[parameter] = {"step": torch.tensor(float(done)), **moments}
     return list(state["history"])
