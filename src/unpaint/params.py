@@ -196,7 +196,10 @@ class Unlearning(Section):
     steps: Count
     batch: Count = Field(description="pictures of the forget set per step, and of each retain batch")
     optimizer: Literal["adam", "sgd"]
-    learning_rate: Positive = Field(description="constant")
+    learning_rate: Positive = Field(description="at the start")
+    hold: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of the steps at that rate; then it falls as a cosine towards 0; 1 is a constant rate"
+    )
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
     unprompted: Fraction = Field(
         description="share of the retain pictures seen without their prompt; holds the branch that guidance subtracts"

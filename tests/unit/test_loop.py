@@ -24,6 +24,7 @@ SETTINGS = {
     "batch": 2,
     "optimizer": "adam",
     "learning_rate": 1e-3,
+    "hold": 1.0,
     "retain_weight": 2.0,
     "unprompted": 0.25,
     "truncation": {"mode": "clamp", "value": 50.0},
@@ -87,6 +88,20 @@ def test_the_first_order_changes_are_the_measured_changes_of_the_losses(kind, gu
         assert size > 1e-6
         assert step.forget_change == pytest.approx(-lost, abs=0.1 * size)
         assert step.retain_change == pytest.approx(kept, abs=0.1 * size)
+
+
+def test_the_rate_holds_and_then_falls_towards_nothing():
+    assert [loop._fall(step, 10, 0.4) for step in range(5)] == [1] * 5
+    assert loop._fall(7, 10, 0.4) == pytest.approx(0.5)
+    assert 0 < loop._fall(9, 10, 0.4) < 0.1
+    assert [loop._fall(step, 10, 1.0) for step in range(10)] == [1] * 10
+    assert loop._fall(9, 10, 0.0) == pytest.approx(0.5 * (1 + math.cos(0.9 * math.pi)))
+
+
+def test_a_falling_rate_changes_the_later_steps_alone():
+    constant, falling = (run(denoiser(), hold=hold, steps=4) for hold in (1.0, 0.5))
+    assert constant[:3] == falling[:3]
+    assert abs(falling[3].retain_change) < abs(constant[3].retain_change)
 
 
 def test_the_reported_losses_are_those_before_the_step():

@@ -6,6 +6,7 @@ It knows tensors and the denoiser, no files and no parameters file, and yields a
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,8 @@ def unlearn(
     """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
 
     Args:
-        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, retain_weight, unprompted,
-            truncation (mode, value), guard.
+        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, retain_weight,
+            unprompted, truncation (mode, value), guard.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
 
@@ -75,6 +76,8 @@ def unlearn(
     for step, values in enumerate(history):
         yield _record(step, values)
     for step in range(len(history), steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings["learning_rate"] * _fall(step, steps, settings["hold"])
         rows = _rows(len(forget), batch, step, seed)
         lost = forget_loss(
             _errors(denoiser, forget, rows, seed, step, "forget"), truncation["mode"], truncation["value"]
@@ -108,6 +111,12 @@ def unlearn(
         if resume and resume.due():
             resume.save(step + 1, _state(trained, optimizer, history))
         yield _record(step, history[step])
+
+
+def _fall(step: int, steps: int, hold: float) -> float:
+    """Factor of the learning rate: 1 for the share `hold` of the steps, then a cosine towards 0."""
+    after = step - hold * steps
+    return 1.0 if after <= 0 else 0.5 * (1 + math.cos(math.pi * after / (steps - hold * steps)))
 
 
 def _optimizer(parameters: list[nn.Parameter], name: str, rate: float) -> torch.optim.Optimizer:
