@@ -52,6 +52,53 @@ def test_params_yaml_is_the_preset_digits():
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "presets" / "digits.yaml").read_bytes()
 
 
+SHARED = ("seed", "threads", "world", "base", "judge", "sampling", "grammars", "methods", "questions", "evaluation")
+
+
+def test_the_laboratory_s_preset_differs_from_the_default_in_its_concepts_alone():
+    """Its base model and judge are the default's, so neither is trained anew."""
+    wide = yaml.safe_load((ROOT / "presets" / "digits-wide.yaml").read_text(encoding="utf-8"))
+    assert {key: wide[key] for key in SHARED} == {key: GOOD[key] for key in SHARED}
+    assert len(wide["concepts"]) == 14
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            ["oracles", "concepts"],
+            ["eight"],
+            "params.yaml: oracles.concepts: eight is none of the concepts; they are seven",
+        ),
+        (["oracles", "seeds"], [1, 1], "params.yaml: oracles.seeds: a seed stands there twice"),
+        (
+            ["contrasts"],
+            {"size": {"concept": "seven", "against": "eight"}},
+            "params.yaml: contrasts.size: eight is none of the concepts; they are seven",
+        ),
+        (
+            ["contrasts"],
+            {"size": {"concept": "seven", "against": "seven"}},
+            "params.yaml: contrasts.size: seven and seven must be two concepts with the same test prompts and seeds;",
+        ),
+    ],
+)
+def test_oracles_and_contrasts_name_concepts_that_can_be_compared(place, value, message, tmp_path):
+    assert complaint(changed(place, value), tmp_path).startswith(message)
+
+
+def test_a_contrast_needs_the_same_test_prompts(tmp_path):
+    fields = copy.deepcopy(GOOD)
+    few = copy.deepcopy(fields["concepts"]["seven"])
+    few["train"]["prompts"] = 10
+    fields["concepts"]["few"] = few
+    fields["contrasts"] = {"size": {"concept": "seven", "against": "few"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    assert params.load(tmp_path / "params.yaml").contrasts["size"].against == "few"
+    few["test"]["prompts"] -= 1
+    assert "contrasts.size: seven and few must be two concepts" in complaint(yaml.safe_dump(fields), tmp_path)
+
+
 def test_a_list_of_replacements_is_checked_with_the_rest(tmp_path):
     place = ["concepts", FIRST, "train", "replacement"]
     expected = f"{CONCEPT}: train.replacement: letter is not in the grammar's {FORGOTTEN}; it has zero, one, two,"
