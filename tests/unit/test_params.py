@@ -216,7 +216,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (
             ["concepts", FIRST, "test", "images_per_prompt", "retain"],
             1,
-            f"{CONCEPT}.test: 100 retain pictures; FD needs 128, twice judge.embedding",
+            f"{CONCEPT}.test: 27 retain pictures; FD needs 128, twice judge.embedding",
         ),
         (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice judge.embedding"),
         (["methods", "rg", "retain_weight"], float("inf"), "methods.rg.retain_weight: input should be a finite number"),
