@@ -200,7 +200,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (
             ["concepts", FIRST, "test", "prompts"],
             9999,
-            f"{CONCEPT}: test.prompts: 9999 are asked for, the grammar has 125 combinations; ask for at most that many",
+            f"{CONCEPT}: test.prompts: 9999 are asked for, the grammar has 36 combinations; ask for at most that many",
         ),
         (
             ["concepts", FIRST, "forget"],

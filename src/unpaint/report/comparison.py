@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unpaint.report.campaign import METRICS, Campaign, Metric
+from unpaint.report.campaign import METRICS, THIN, Campaign, Metric
 
 FD = next(metric for metric in METRICS if metric.key == "FD")
 RA = next(metric for metric in METRICS if metric.key == "RA")
@@ -29,6 +29,8 @@ def tables(campaign: Campaign, comparison: Mapping[str, Any]) -> list[Table]:
     found += [_against(first, other, held) for other, held in comparison["against"].items()]
     if any(comparison["worst"].values()):
         found.append(_worst(comparison["worst"]))
+    if any(model.summary["telemetry"] for concept in campaign.concepts for model in concept.models):
+        found.append(_monotone(campaign))
     found += [_oracle(concept, held) for concept, held in comparison["oracles"].items()]
     found += [_contrast(name, held) for name, held in comparison["contrasts"].items()]
     return found
@@ -74,6 +76,26 @@ def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
         "What lost most",
         "Of all values that were to be kept, the one whose accuracy fell most against the base model.",
         ["difference", "value", "pictures"],
+        rows,
+    )
+
+
+def _monotone(campaign: Campaign) -> Table:
+    rows = []
+    for method in campaign.methods:
+        models = [model for concept in campaign.concepts for model in concept.methods.get(method, [])]
+        telemetry = [model.summary["telemetry"] for model in models if model.summary["telemetry"]]
+        if telemetry:
+            shares = [
+                sum(one[key] * one["steps"] for one in telemetry) / sum(one["steps"] for one in telemetry)
+                for key in ("monotone", "conflict", "guarded")
+            ]
+            rows.append((method, [(f"{share * 100:.1f}{THIN}%", "") for share in shares]))
+    return Table(
+        "Monotone steps",
+        "Share of all steps in which neither loss rose to first order, in which the gradients were in conflict, and in "
+        "which the guard corrected the step.",
+        ["neither loss rose", "in conflict", "corrected"],
         rows,
     )
 
