@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def check(params_only: bool) -> None:
     if found := engines.differences(rules, stages):
         raise UserError("the graphs of Snakemake and DVC differ:\n" + "\n".join(found))
     click.echo(f"params.yaml is sound; Snakemake and DVC have the same {len(rules)} jobs.")
+
+
+@cli.command()
+@click.option("--cores", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
+def progress(cores: int) -> None:
+    """Say how many jobs of the campaign are done, and about how long the rest will take; also while it runs."""
+    from unpaint.lineage.progress import line
+    from unpaint.params import load
+
+    threads = load(Path("params.yaml")).base.threads
+    click.echo(line(cores, {"base": threads, "retrain": threads}))
 
 
 @cli.command()
