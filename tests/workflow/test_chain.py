@@ -56,6 +56,21 @@ def test_hashes_lead_from_the_model_to_the_world(finished: Path) -> None:
     assert manifest.read(results / "base/base.json").inputs["world"] == sha256(results / "world.parquet")
 
 
+def test_oracles_are_trained_without_the_concept_and_compared(finished: Path) -> None:
+    results = finished / "results"
+    for seed in (0, 1):
+        made = manifest.read(results / f"seven/retrain/seed{seed}/base.json")
+        assert (made.stage, made.settings["forget"], made.settings["seed"]) == ("retrain", {"digit": "seven"}, seed)
+        pool = manifest.read(results / f"seven/retrain/seed{seed}/samples.parquet")
+        assert pool.inputs["base"] == sha256(results / f"seven/retrain/seed{seed}/base.json")
+    found = json.loads((results / "comparison.json").read_text())
+    assert set(found["against"]) == {"rg", "graddiff"}
+    oracle = found["oracles"]["seven"]
+    assert set(oracle["models"]) == {"base", *(f"{name}, seed 0" for name in MODELS)}
+    assert oracle["spread"] is not None
+    assert "Distance to the oracle: seven" in (results / "report.html").read_text()
+
+
 def test_the_two_roles_are_told_apart(finished: Path) -> None:
     inputs = manifest.read(finished / "results/seven/rgd/seed0/model.safetensors").inputs
     assert inputs["forget"] != inputs["retain"]

@@ -249,7 +249,8 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
     known = {
         "device": "cpu",
         "beta_schedule": "linear",
-        "surgery": "cone",
+        "surgery": "pcgrad",
+        "optimizer": "sgd",
         "scope": "cross-attention",
         "mode": "skip",
         "replacement": "drop",
@@ -280,7 +281,13 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
 
 
 # what has only one value so far, or changes the names of the stages themselves
-SINGLE = {("world", "kind"), ("seeds",), ("concepts", "seven", "grammar")}
+SINGLE = {
+    ("world", "kind"),
+    ("seeds",),
+    ("concepts", "seven", "grammar"),
+    ("oracles", "concepts"),
+    ("oracles", "seeds"),
+}
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def compare(
     write_json(
         comparison,
         {
-            KEY: [manifest.as_dict()],
+            KEY: manifest.as_dict(),
             "method": first,
             "against": against,
             "worst": worst,
