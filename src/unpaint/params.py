@@ -173,8 +173,20 @@ class Concept(Section):
 
     grammar: Name
     forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
+    images: dict[
+        Literal["forget", "retain"], Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/]+)$")]
+    ] = Field(
+        description="where the training sets come from: `render` (the base model renders the training prompts) or a "
+        "folder of own captioned pictures, data/sets/NAME"
+    )
     train: Split
     test: Split
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if set(self.images) != {"forget", "retain"}:
+            raise ValueError("images: give both forget and retain")
+        return self
 
     @property
     def targets(self) -> list[tuple[str, str]]:
@@ -391,6 +403,7 @@ def load(path: Path) -> Params:
     for name, concept in params.concepts.items():
         try:
             tests[name] = _expand(params, concept)["test"]
+            _list_own(concept, path.parent)
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
     for name, contrast in params.contrasts.items():
@@ -422,6 +435,15 @@ def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
                 )
     splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
     return expand(Grammar(**grammar.model_dump()), concept.targets, splits, params.seed)
+
+
+def _list_own(concept: Concept, root: Path) -> None:
+    """Read the metadata of a concept's own pictures as its job will."""
+    from unpaint.folder import listing
+
+    for source in concept.images.values():
+        if source != "render":
+            listing(root / source)
 
 
 def _describe(issue: Any) -> str:

@@ -87,6 +87,15 @@ def test_oracles_and_contrasts_name_concepts_that_can_be_compared(place, value, 
     assert complaint(changed(place, value), tmp_path).startswith(message)
 
 
+def test_own_pictures_are_looked_for_with_the_rest(tmp_path):
+    text = changed(["concepts", FIRST, "images", "forget"], "data/sets/mine")
+    assert f"params.yaml: {CONCEPT}: data/sets/mine: 0 of metadata.jsonl" in complaint(text, tmp_path).replace(
+        f"{tmp_path}/", ""
+    )
+    message = f"{CONCEPT}.images.forget: string should match pattern"
+    assert message in complaint(changed(["concepts", FIRST, "images", "forget"], "/elsewhere"), tmp_path)
+
+
 def test_a_contrast_needs_the_same_test_prompts(tmp_path):
     fields = copy.deepcopy(GOOD)
     few = copy.deepcopy(fields["concepts"]["seven"])

@@ -280,13 +280,15 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
     return other
 
 
-# what has only one value so far, or changes the names of the stages themselves
+# what has only one value so far, needs files of the user's, or changes the names of the stages themselves
 SINGLE = {
     ("world", "kind"),
     ("seeds",),
     ("concepts", "seven", "grammar"),
     ("oracles", "concepts"),
     ("oracles", "seeds"),
+    ("concepts", "seven", "images", "forget"),
+    ("concepts", "seven", "images", "retain"),
 }
 
 

@@ -41,3 +41,14 @@ def code(*paths):
         whole = package / path
         found |= set(whole.rglob("*.py")) if whole.is_dir() else {whole}
     return sorted(str(file.relative_to(workflow.basedir)) for file in found)
+
+
+def source_of(wildcards):
+    """Where a set of a concept comes from: `render`, or a folder of own pictures."""
+    return config["concepts"][wildcards.concept]["images"][wildcards.set]
+
+
+def own_pictures(wildcards):
+    """Every file of a set that the user brings."""
+    source = source_of(wildcards)
+    return [] if source == "render" else sorted(str(path) for path in Path(source).rglob("*") if path.is_file())

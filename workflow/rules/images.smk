@@ -1,6 +1,6 @@
-# The base model renders a concept's training prompts: the forget set and the retain set.
+# A concept's forget set and retain set: the base model renders its training prompts, or they are the user's own pictures.
 #
-# needs: results/base/base.json, results/{concept}/prompts/train.json
+# needs: results/base/base.json, results/{concept}/prompts/train.json; data/sets/NAME/*, where the concept names it
 # gives: results/{concept}/images/{forget,retain}.parquet and their rows.tsv
 
 
@@ -8,8 +8,10 @@ rule images:
     input:
         base="results/base/base.json",
         prompts="results/{concept}/prompts/train.json",
+        pictures=own_pictures,
         code=code(
             "stages/images.py",
+            "folder.py",
             "sample.py",
             "corpus.py",
             "encoded.py",
@@ -32,7 +34,7 @@ rule images:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=lambda w: settings("threads", "device", "sampling", set=w.set),
+        settings=lambda w: settings("threads", "device", "sampling", set=w.set, source=source_of(w)),
     message:
         "Render the {wildcards.set} set of {wildcards.concept}"
     shell:

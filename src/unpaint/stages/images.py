@@ -1,7 +1,12 @@
-"""images: the base model renders a concept's training prompts, the forget or the retain list."""
+"""images: a concept's forget or retain set: the base model renders its training prompts, or they are the user's own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest
@@ -11,14 +16,27 @@ from unpaint.sample import render
 
 
 def images(settings: Settings, manifest: Manifest, *, base: In, prompts: In, corpus: Out, rows: Out) -> None:
-    """Render the list named `settings["set"]`, one picture per row."""
-    wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
+    """Write the set `settings["set"]`: its training prompts rendered, one picture a row, or the user's own pictures."""
     pipeline = load_pipeline(base, find_device(settings["device"]))
-    drawn = []
-    for row, pixels in zip(wanted, render(pipeline, wanted, **settings["sampling"]), strict=True):
-        drawn.append(Row(encode(pixels), row.prompt, row.pair, row.seed, row.attributes))
-        progress(f"images ({settings['set']})", len(drawn), len(wanted))
+    if settings["source"] == "render":
+        wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
+        drawn = _rendered(pipeline, wanted, settings)
+    else:
+        drawn = _own(Path(settings["source"]), pipeline.vae.config.sample_size)
     write(corpus, drawn, manifest, rows)
+
+
+def _rendered(pipeline: Any, wanted: list[Prompt], settings: Settings) -> Iterator[Row]:
+    pictures = render(pipeline, wanted, **settings["sampling"])
+    for number, (row, pixels) in enumerate(zip(wanted, pictures, strict=True), 1):
+        yield Row(encode(pixels), row.prompt, row.pair, row.seed, row.attributes)
+        progress(f"images ({settings['set']})", number, len(wanted))
+
+
+def _own(source: Path, side: int) -> Iterator[Row]:
+    """The user's pictures at the base model's size; their place in the metadata stands for pair and seed."""
+    for number, found in enumerate(folder.listing(source)):
+        yield Row(encode(folder.pixels(found.path, side)), found.caption, f"own-{number:06d}", number, found.attributes)
 
 
 if __name__ == "__main__":

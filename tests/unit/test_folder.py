@@ -1,0 +1,106 @@
+"""A user's captioned pictures, and what can be wrong with them."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unpaint.errors import UserError
+from unpaint.folder import listing, pixels
+
+
+def picture(path, size=(8, 8), colour="red", mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "sub/b.png"):
+        picture(tmp_path / name)
+    return tmp_path
+
+
+def rows(*given):
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in given) + "\n"
+
+
+A = {"file_name": "a.png", "caption": "ein Schuh, grün", "kind": "shoe"}
+B = {"file_name": "sub/b.png", "caption": "a red bag", "kind": "bag"}
+
+
+def as_csv(*given):
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(given[0]))
+    table.writeheader()
+    table.writerows(given)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(("name", "write"), [("metadata.jsonl", rows), ("metadata.csv", as_csv)])
+def test_both_kinds_of_metadata_say_the_same(folder, name, write):
+    (folder / name).write_text(write(A, B), encoding="utf-8")
+    found = listing(folder)
+    assert [(one.path, one.caption, one.attributes) for one in found] == [
+        (folder / "a.png", "ein Schuh, grün", {"kind": "shoe"}),
+        (folder / "sub/b.png", "a red bag", {"kind": "bag"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "0 of metadata.jsonl and metadata.csv are here; it needs one"),
+        ("", "metadata.jsonl: names no picture"),
+        ("{", "metadata.jsonl: row 1: not a JSON object"),
+        (rows({"file_name": "a.png"}), "row 1: no caption; every picture needs both"),
+        (rows({"kind": "x"}), "row 1: no file_name and no caption"),
+        (rows(A, {**B, "file_name": "c.png"}), "row 2: there is no picture c.png; add it or delete the row"),
+        (rows(A, A), "row 2: a.png stands there twice"),
+        (rows(A, {"file_name": "sub/b.png", "caption": "x"}), "row 2: its columns are not those of row 1"),
+        (rows({**A, "file_name": "../a.png"}), "row 1: ../a.png lies outside the folder"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_row(folder, text, message):
+    if text is not None:
+        (folder / "metadata.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        listing(folder)
+    assert message in str(caught.value)
+
+
+def test_a_row_with_a_cell_too_many_is_named(folder):
+    (folder / "metadata.csv").write_text("file_name,caption\na.png,a shoe, green\n", encoding="utf-8")
+    with pytest.raises(UserError, match="row 1: not as many cells as the header; quote commas in captions"):
+        listing(folder)
+
+
+def test_a_picture_is_cut_to_its_central_square_and_scaled(tmp_path):
+    image = Image.new("RGB", (40, 20), "blue")
+    image.paste("red", (10, 0, 30, 20))
+    image.save(tmp_path / "wide.png")
+    found = pixels(tmp_path / "wide.png", 10)
+    assert found.shape == (10, 10, 3)
+    assert (np.abs(found[:, 2:-2].astype(int) - (255, 0, 0)) <= 2).all()  # the filter reaches past the cut
+
+
+def test_a_picture_of_the_right_size_is_left_as_it_is(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    assert (pixels(tmp_path / "noise.png", 16) == noise).all()
+
+
+def test_grey_and_transparent_pictures_become_rgb(tmp_path):
+    picture(tmp_path / "grey.png", colour=77, mode="L")
+    assert (pixels(tmp_path / "grey.png", 8) == 77).all()
+    picture(tmp_path / "clear.png", colour=(255, 0, 0, 0), mode="RGBA")
+    assert (pixels(tmp_path / "clear.png", 8) == 255).all()
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"a\.png: not a readable picture; replace it"):
+        pixels(tmp_path / "a.png", 8)

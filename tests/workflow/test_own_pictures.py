@@ -1,0 +1,56 @@
+"""A deletion request: the user's own pictures as the forget set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.world import run, tiny_params, write_params
+from unpaint import corpus
+
+COUNT = 6
+
+
+def bring(project: Path) -> Path:
+    """Pictures of another size than the base model's, captioned, and params that name them."""
+    folder = project / "data/sets/meine Bilder"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(COUNT):
+        Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+        rows.append({"file_name": f"{number}.png", "caption": f"a red seven, number {number}"})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    params = tiny_params()
+    params["concepts"]["seven"]["images"]["forget"] = "data/sets/meine Bilder"
+    write_params(project, params)
+    return folder
+
+
+def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
+    folder = bring(project)
+    printed = run(project, "dvc", "repro")
+    ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+    assert "images@seven-forget" in ran
+    assert not {"images@seven-retain", "base", "judge", "samples_base@seven"} & ran
+    rows = corpus.read(project / "results/seven/images/forget.parquet")
+    assert [row.prompt for row in rows] == [f"a red seven, number {number}" for number in range(COUNT)]
+    assert all(row.pixels.shape == (32, 32, 3) for row in rows)
+    assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
+
+    picture = folder / "3.png"
+    Image.new("RGB", (40, 50), "red").save(picture)
+    assert "images@seven-forget" in run(project, "dvc", "status")
+    assert "images" in run(project, "snakemake", "--cores", "1", "-n", "--quiet", "rules")
+
+
+def test_a_missing_picture_is_said_before_any_job_runs(project: Path) -> None:
+    folder = bring(project)
+    (folder / "3.png").unlink()
+    for engine in (("snakemake", "--cores", "1"), ("dvc", "repro"), ("unpaint", "check", "--params")):
+        printed = run(project, *engine, fails=True)
+        assert "row 4: there is no picture 3.png; add it or delete the row" in printed
+        assert "Rule: images" not in printed
