@@ -12,7 +12,7 @@ import pytest
 from unpaint.errors import UserError
 from unpaint.lineage import manifest as manifests
 from unpaint.lineage.manifest import KEY, sha256, write_json
-from unpaint.lineage.stage import In, Ins, Out, OutDir, find_device, main, progress, run, scratch
+from unpaint.lineage.stage import Files, In, Ins, Out, OutDir, find_device, main, progress, run, scratch
 
 ERRORS = {"user": UserError("no"), "defect": ValueError("no"), "key": KeyboardInterrupt(), "exit": SystemExit(1)}
 
@@ -62,6 +62,25 @@ def test_a_stage_makes_its_outputs_and_nothing_else(place, words):
     hashes = {f"words.{number}": sha256(Path(word)) for number, word in enumerate(words)}
     assert (manifest.stage, manifest.settings) == ("toy", {"seed": 4})
     assert manifest.inputs == {"source": sha256(Path("source")), **hashes}
+
+
+def many(settings, manifest, *, pictures: Files, made: Out):
+    """Write the manifest alone."""
+    write_json(made, {KEY: manifest.as_dict(), "count": len(pictures)})
+
+
+def test_one_hash_stands_for_many_files_and_none_for_none(place):
+    def made(*pictures):
+        run(many, ["--settings", "{}", "--pictures", *pictures, "--made", "out/made.json"])
+        return manifests.read(Path("out/made.json")).inputs
+
+    both = made("w1", "w2")
+    assert list(both) == ["pictures"]
+    assert made("w1", "w2") == both
+    assert both not in (made("w2", "w1"), made("w1"))
+    Path("w2").write_text("changed", encoding="utf-8")
+    assert made("w1", "w2") != both
+    assert made() == {}
 
 
 def test_an_optional_input_counts_only_if_given(place):

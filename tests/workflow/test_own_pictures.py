@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.world import run, tiny_params, write_params
 from unpaint import corpus
+from unpaint.lineage import manifest
+from unpaint.lineage.manifest import sha256
 
 COUNT = 6
 
@@ -39,6 +41,9 @@ def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     rows = corpus.read(project / "results/seven/images/forget.parquet")
     assert [row.prompt for row in rows] == [f"a red seven, number {number}" for number in range(COUNT)]
     assert all(row.pixels.shape == (32, 32, 3) for row in rows)
+    assert rows[3].attributes["file_name"] == "3.png"
+    assert rows[3].attributes["file_sha256"] == sha256(folder / "3.png")
+    assert "pictures" in manifest.read(project / "results/seven/images/forget.parquet").inputs
     assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
 
     picture = folder / "3.png"

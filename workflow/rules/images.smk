@@ -40,4 +40,5 @@ rule images:
     shell:
         "PYTHONPATH=src python -m unpaint.stages.images --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q}"
+        " --pictures {input.pictures:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

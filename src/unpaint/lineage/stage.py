@@ -9,6 +9,7 @@ A stage that fails or is killed leaves nothing under a final name.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import inspect
 import json
 import os
@@ -30,6 +31,8 @@ Out = Annotated[Path, "output"]
 """A file the stage writes."""
 Ins = Annotated[list[Path], "inputs"]
 """Any number of files the stage reads in one role; their hashes are numbered in the order given."""
+Files = Annotated[list[Path], "files"]
+"""As many files as a user brings, or none; one hash stands for all of them, in the order given."""
 OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
 Settings = dict[str, Any]
@@ -56,9 +59,11 @@ def run(stage: Stage, arguments: list[str]) -> None:
     given = _parser(stage, roles).parse_args(arguments)
     settings: Settings = given.settings
     paths = {role: getattr(given, role) for role in roles if getattr(given, role) is not None}
-    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs")}
+    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "files")}
     outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
-    manifest = Manifest(stage.__name__, settings, _hashes(inputs))
+    manifest = Manifest(
+        stage.__name__, settings, _hashes(inputs, {name for name in roles if roles[name][0] == "files"})
+    )
     device = _prepare_torch(settings)
 
     partial = {role: path.with_name(f".partial-{os.getpid()}-{path.name}") for role, path in outputs.items()}
@@ -105,14 +110,14 @@ def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.Argume
     parser = argparse.ArgumentParser(prog=f"unpaint.stages.{stage.__name__}", description=inspect.getdoc(stage))
     parser.add_argument("--settings", required=True, type=json.loads, help="the stage's settings as JSON")
     for role, (kind, required) in roles.items():
-        several = {"nargs": "*"} if kind == "inputs" else {}
+        several = {"nargs": "*"} if kind in ("inputs", "files") else {}
         parser.add_argument(
             f"--{role.replace('_', '-')}", type=Path, required=required, help=kind, metavar="PATH", **several
         )
     return parser
 
 
-def _hashes(inputs: dict[str, Path | list[Path]]) -> dict[str, str]:
+def _hashes(inputs: dict[str, Path | list[Path]], as_one: set[str]) -> dict[str, str]:
     """sha256 of every input by role; all are checked before the first is read."""
     numbered = {
         role if number is None else f"{role}.{number}": path
@@ -122,11 +127,16 @@ def _hashes(inputs: dict[str, Path | list[Path]]) -> dict[str, str]:
     for role, path in numbered.items():
         if not path.is_file():
             raise UserError(f"{path}: the {role.replace('_', ' ')} file is missing; make or restore it first")
-    return {role: sha256(path) for role, path in numbered.items()}
+    hashes = {role: sha256(path) for role, path in numbered.items()}
+    for name in as_one:
+        each = [hashes.pop(role) for role in numbered if role.rpartition(".")[0] == name]
+        if each:
+            hashes[name] = hashlib.sha256("\n".join(each).encode()).hexdigest()
+    return hashes
 
 
 def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:
-    """Each path parameter of a stage: its kind (input, output, directory) and whether it must be given."""
+    """Each path parameter of a stage: its kind (input, inputs, files, output, directory) and whether it must be given."""
     roles = {}
     hints = get_type_hints(stage, include_extras=True)
     for name, parameter in inspect.signature(stage).parameters.items():

@@ -9,14 +9,26 @@ from typing import Any
 from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
-from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
+from unpaint.lineage.manifest import Manifest, sha256
+from unpaint.lineage.stage import Files, In, Out, Settings, find_device, main, progress
 from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
 
 
-def images(settings: Settings, manifest: Manifest, *, base: In, prompts: In, corpus: Out, rows: Out) -> None:
-    """Write the set `settings["set"]`: its training prompts rendered, one picture a row, or the user's own pictures."""
+def images(
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    base: In,
+    prompts: In,
+    pictures: Files,  # noqa: ARG001
+    corpus: Out,
+    rows: Out,
+) -> None:
+    """Write the set `settings["set"]`: its training prompts rendered, one picture a row, or the user's own pictures.
+
+    `pictures` are all files of the user's folder, so that they are in the manifest.
+    """
     pipeline = load_pipeline(base, find_device(settings["device"]))
     if settings["source"] == "render":
         wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
@@ -36,7 +48,9 @@ def _rendered(pipeline: Any, wanted: list[Prompt], settings: Settings) -> Iterat
 def _own(source: Path, side: int) -> Iterator[Row]:
     """The user's pictures at the base model's size; their place in the metadata stands for pair and seed."""
     for number, found in enumerate(folder.listing(source)):
-        yield Row(encode(folder.pixels(found.path, side)), found.caption, f"own-{number:06d}", number, found.attributes)
+        file = {"file_name": found.path.relative_to(source).as_posix(), "file_sha256": sha256(found.path)}
+        picture = encode(folder.pixels(found.path, side))
+        yield Row(picture, found.caption, f"own-{number:06d}", number, {**found.attributes, **file})
 
 
 if __name__ == "__main__":
