@@ -136,7 +136,7 @@ def _hashes(inputs: dict[str, Path | list[Path]], as_one: set[str]) -> dict[str,
 
 
 def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:
-    """Each path parameter of a stage: its kind (input, inputs, files, output, directory) and whether it must be given."""
+    """Each path parameter of a stage: its kind, as the annotations above name it, and whether it must be given."""
     roles = {}
     hints = get_type_hints(stage, include_extras=True)
     for name, parameter in inspect.signature(stage).parameters.items():
