@@ -55,6 +55,7 @@ def test_dvc_repro_runs_only_what_depends_on_a_change(project: Path) -> None:
         "samples@seven-rg-0",
         "evaluate@seven-rg-0",
         "summary@seven-rg-0",
+        "compare",
         "report",
     }
     assert NOTHING in run(project, "snakemake", "--cores", "1", "-n")
@@ -95,7 +96,7 @@ def test_record_refuses_summaries_of_a_method_that_is_gone(project: Path) -> Non
     assert "report" in run(project, "dvc", "status")
     run(project, "snakemake", "--cores", "1")
     printed = run(project, "unpaint", "record", fails=True)
-    assert "not recorded: no job makes results/summaries/seven.graddiff.seed0.json" in printed
+    assert "not recorded: no job makes results/judgements/seven.graddiff.seed0.parquet" in printed
 
 
 def test_restore_says_what_was_never_committed_to_git(project: Path) -> None:

@@ -37,7 +37,8 @@ def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     printed = run(project, "dvc", "repro")
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     assert "images@seven-forget" in ran
-    assert not {"images@seven-retain", "base", "judge", "samples_base@seven"} & ran
+    # DVC sees all own sets as one folder, so the other set is rendered anew, to the same bytes, and there it ends
+    assert not {"base", "judge", "prompts@seven", "encode@seven-retain", "samples_base@seven"} & ran
     rows = corpus.read(project / "results/seven/images/forget.parquet")
     assert [row.prompt for row in rows] == [f"a red seven, number {number}" for number in range(COUNT)]
     assert all(row.pixels.shape == (32, 32, 3) for row in rows)

@@ -22,7 +22,7 @@ rule prompts:
     params:
         settings=lambda w: settings(
             "seed",
-            concept=config["concepts"][w.concept],
+            concept={key: config["concepts"][w.concept][key] for key in ("forget", "train", "test")},
             grammar=config["grammars"][config["concepts"][w.concept]["grammar"]],
         ),
     message:
