@@ -17,7 +17,9 @@ rule summary:
             "results/{concept}/{method}/seed{seed}/samples.parquet.run.json",
             "results/{concept}/{method}/seed{seed}/metrics.json.run.json",
         ],
-        code=code("stages/summary.py", "corpus.py", "evaluate/judgements.py", "evaluate/statistics.py"),
+        code=code(
+            "stages/summary.py", "corpus.py", "evaluate/judgements.py", "evaluate/statistics.py", "unlearn/monotone.py"
+        ),
         env="workflow/envs/cpu.yaml",
     output:
         summary="results/summaries/{concept}.{method}.seed{seed}.json",

@@ -19,6 +19,7 @@ from unpaint.evaluate import judgements
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage.manifest import KEY, Manifest, write_json
 from unpaint.lineage.stage import In, Ins, Out, Settings, main
+from unpaint.unlearn.monotone import monotone
 
 PICTURES = {"forget": 12, "retain": 24}
 """How many pictures of each set the report shows."""
@@ -135,7 +136,7 @@ def telemetry(path: Path) -> dict[str, Any]:
     return {
         "steps": steps,
         "conflict": sum(columns["conflict"]) / steps,
-        "monotone": sum(forget <= 0 and retain <= 0 for forget, retain in changes) / steps,
+        "monotone": sum(monotone(*change) for change in changes) / steps,
         "guarded": sum(columns["guarded"]) / steps,
         "columns": {name: [column[step] for step in kept] for name, column in columns.items()},
     }

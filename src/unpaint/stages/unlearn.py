@@ -13,6 +13,7 @@ from unpaint.resume import Resume
 from unpaint.unlearn import methods
 from unpaint.unlearn.loop import Step
 from unpaint.unlearn.loop import unlearn as loop
+from unpaint.unlearn.monotone import monotone
 
 
 def unlearn(
@@ -48,8 +49,8 @@ def unlearn(
     lines = ["\t".join(field.name for field in fields(Step))]
     lines += ["\t".join(_cell(value) for value in astuple(step)) for step in telemetry]
     write_text(training, "\n".join([*lines, ""]))
-    monotone = sum(step.forget_change <= 0 and step.retain_change <= 0 for step in telemetry) / len(telemetry)
-    write_text(card, cards.card(manifest, telemetry[-1], monotone))
+    share = sum(monotone(step.forget_change, step.retain_change) for step in telemetry) / len(telemetry)
+    write_text(card, cards.card(manifest, telemetry[-1], share))
 
 
 def _cell(value: float) -> str:
