@@ -168,30 +168,31 @@ class Split(Section):
         return self
 
 
+Source = Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/]+)$")]
+
+
+class Sources(Section):
+    """Where the training sets come from: `render` (the base model does, from the prompts) or own captioned pictures."""
+
+    forget: Source = Field(description="render, or a folder data/sets/NAME")
+    retain: Source = Field(description="render, or a folder data/sets/NAME")
+
+
 class Concept(Section):
     """What is to be forgotten, and the prompts that stand for it."""
 
     grammar: Name
     forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
-    images: dict[
-        Literal["forget", "retain"], Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/]+)$")]
-    ] = Field(
-        description="where the training sets come from: `render` (the base model renders the training prompts) or a "
-        "folder of own captioned pictures, data/sets/NAME"
-    )
+    images: Sources
     train: Split
     test: Split
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if set(self.images) != {"forget", "retain"}:
-            raise ValueError("images: give both forget and retain")
-        return self
 
     @property
     def targets(self) -> list[tuple[str, str]]:
         """The forgotten (dimension, value) pairs, in the order of the file."""
-        return [(d, v) for d, given in self.forget.items() for v in ([given] if isinstance(given, str) else given)]
+        from unpaint.diversify.grammar import targets_of
+
+        return targets_of(self.forget)
 
 
 class Truncation(Section):
@@ -441,7 +442,7 @@ def _list_own(concept: Concept, root: Path) -> None:
     """Read the metadata of a concept's own pictures as its job will."""
     from unpaint.folder import listing
 
-    for source in concept.images.values():
+    for source in (concept.images.forget, concept.images.retain):
         if source != "render":
             listing(root / source)
 

@@ -21,6 +21,7 @@ rule compare:
         reference="results/judge/reference.parquet",
         code=code(
             "stages/compare.py",
+            "diversify/grammar.py",
             "evaluate/accuracy.py",
             "evaluate/comparison.py",
             "evaluate/distribution.py",

@@ -10,6 +10,7 @@ rule retrain:
         code=code(
             "stages/retrain.py",
             "stages/base.py",
+            "diversify/grammar.py",
             "train/base.py",
             "train/fit.py",
             "resume.py",

@@ -99,6 +99,11 @@ def expand(
     return lists
 
 
+def targets_of(forget: Mapping[str, str | Sequence[str]]) -> list[Target]:
+    """The forgotten (dimension, value) pairs of a concept (dimension: value, or several), in the order of the file."""
+    return [(d, v) for d, given in forget.items() for v in ([given] if isinstance(given, str) else given)]
+
+
 def image_seed(seed: int, split: str, pair: int, number: int) -> int:
     """The seed of picture `number` of a pair: 48 bits, the same for the forget and the retain prompt."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{split}/{pair}/{number}".encode()).digest()[:6], "big")

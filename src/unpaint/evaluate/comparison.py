@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from unpaint.evaluate import distribution, statistics
-from unpaint.evaluate.accuracy import Targets, forgotten, retained
+from unpaint.evaluate.accuracy import Targets
 from unpaint.evaluate.judgements import Judgements, paired
-from unpaint.evaluate.scores import score
+from unpaint.evaluate.scores import outcomes, score
 
 Difference = dict[str, Any]
 """`delta` with `low` and `high` (None: no interval), and `n`, the pictures or concepts behind it."""
@@ -78,43 +78,31 @@ def worst_value(found: Sequence[Judgements], base: Judgements, targets: Targets)
 def floor(base: Judgements) -> Difference:
     """FD between the two halves of the base model's retain pool: the same prompts, other image seeds, nothing else."""
     rows = sorted(base.rows("retain"), key=lambda row: (base.prompts[row], base.seeds[row]))
-    return distance(base.features[rows[::2]], base.features[rows[1::2]])
+    halves = base.features[rows[::2]], base.features[rows[1::2]]
+    return _difference(*distribution.between(*halves), len(halves[0]))
 
 
 def spread(oracles: Sequence[Judgements]) -> float | None:
     """The mean FD between the retain pools of oracles of different seeds; None for fewer than two."""
     pairs = list(combinations(oracles, 2))
-    return float(np.mean([between(one, other)["delta"] for one, other in pairs])) if pairs else None
+    return float(np.mean([_apart(one, other) for one, other in pairs])) if pairs else None
 
 
 def to_oracles(found: Judgements, oracles: Sequence[Judgements], targets: Targets) -> dict[str, float]:
     """How far a model is from the oracles: UA and RA minus theirs, FD between the retain pools; means over oracles."""
-    rows = {name: found.rows(name) for name in ("forget", "retain")}
+    own = outcomes(found, targets)
     each = []
     for oracle in oracles:
         paired(found, oracle)
-        one, other = (_accuracies(judged, rows, targets) for judged in (found, oracle))
-        each.append((one[0] - other[0], one[1] - other[1], between(found, oracle)["delta"]))
+        theirs = outcomes(oracle, targets)
+        each.append([*(np.mean(own[name]) - np.mean(theirs[name]) for name in ("UA", "RA")), _apart(found, oracle)])
     return dict(zip(("UA", "RA", "FD"), np.mean(each, axis=0).tolist(), strict=True))
 
 
-def between(first: Judgements, second: Judgements) -> Difference:
-    """FD between the retain pools of two models."""
-    return distance(first.features[first.rows("retain")], second.features[second.rows("retain")])
-
-
-def distance(first: statistics.Floats, second: statistics.Floats) -> Difference:
-    """FD of two samples of features, its bias removed."""
-    value, low, high = distribution.between(first, second)
-    return _difference(value, low, high, len(first))
-
-
-def _accuracies(judged: Judgements, rows: Mapping[str, list[int]], targets: Targets) -> tuple[float, float]:
-    ua, ra = (
-        float(np.mean([measure(judged.answers[row], judged.asked[row], targets) for row in rows[name]]))
-        for name, measure in (("forget", forgotten), ("retain", retained))
-    )
-    return ua, ra
+def _apart(first: Judgements, second: Judgements) -> float:
+    """FD between the retain pools of two models, its bias removed; rounded like every difference."""
+    value, _, _ = distribution.between(first.features[first.rows("retain")], second.features[second.rows("retain")])
+    return round(value, 6)
 
 
 def _difference(delta: float, low: float, high: float, n: int) -> Difference:

@@ -41,12 +41,12 @@ def distance(features: Floats, base: Floats, reference: Floats) -> Score:
             f"{features.shape[1]} need at least {need} of each: raise test.images_per_prompt.retain or "
             "world.images.reference"
         )
-    value, error = jackknife(partial(_kept, features, reference), GROUPS)
+    value, low, high = between(features, reference)
     delta, delta_error = jackknife(
         lambda groups: _kept(features, reference, groups) - _kept(base, reference, groups), GROUPS
     )
-    half, delta_half = Z * error, Z * delta_error
-    return Score(value, value - half, value + half, len(features), delta, delta - delta_half, delta + delta_half)
+    delta_half = Z * delta_error
+    return Score(value, low, high, len(features), delta, delta - delta_half, delta + delta_half)
 
 
 def between(first: Floats, second: Floats) -> tuple[float, float, float]:

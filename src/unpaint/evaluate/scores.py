@@ -19,17 +19,27 @@ def score(
         before: the other pool: the base model's, or that of another unlearned model.
         reference: the judge's features (n, d) of held-out real pictures.
     """
-    forget, retain = found.rows("forget"), found.rows("retain")
+    one, other = outcomes(found, targets), outcomes(before, targets)
+    retain = found.rows("retain")
+    return {
+        "UA": statistics.proportion(one["UA"], other["UA"]),
+        "RA": statistics.proportion(one["RA"], other["RA"]),
+        "attributes": statistics.mean(one["attributes"], other["attributes"]),
+        "AS": statistics.mean(one["AS"], other["AS"]),
+        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
+    }
 
-    def each(measure: Callable[..., Any], judged: Judgements, rows: list[int]) -> list[Any]:
+
+def outcomes(judged: Judgements, targets: Targets) -> dict[str, list[Any]]:
+    """What each metric but FD is a mean of: for UA one entry per forget picture, for the others per retain picture."""
+    forget, retain = judged.rows("forget"), judged.rows("retain")
+
+    def each(measure: Callable[..., Any], rows: list[int]) -> list[Any]:
         return [measure(judged.answers[row], judged.asked[row], targets) for row in rows]
 
     return {
-        "UA": statistics.proportion(each(accuracy.forgotten, found, forget), each(accuracy.forgotten, before, forget)),
-        "RA": statistics.proportion(each(accuracy.retained, found, retain), each(accuracy.retained, before, retain)),
-        "attributes": statistics.mean(
-            each(accuracy.attributes, found, retain), each(accuracy.attributes, before, retain)
-        ),
-        "AS": statistics.mean([found.alignment[row] for row in retain], [before.alignment[row] for row in retain]),
-        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
+        "UA": each(accuracy.forgotten, forget),
+        "RA": each(accuracy.retained, retain),
+        "attributes": each(accuracy.attributes, retain),
+        "AS": [judged.alignment[row] for row in retain],
     }

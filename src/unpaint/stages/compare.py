@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from unpaint.diversify.grammar import targets_of
 from unpaint.evaluate import comparison as compared
 from unpaint.evaluate import judgements
 from unpaint.evaluate import reference as references
@@ -23,10 +24,7 @@ def compare(
 
     The files of each role come in the order of the product of concepts, methods and seeds.
     """
-    targets = {
-        name: [(d, v) for d, given in forget.items() for v in ([given] if isinstance(given, str) else given)]
-        for name, forget in settings["concepts"].items()
-    }
+    targets = {name: targets_of(forget) for name, forget in settings["concepts"].items()}
     methods, seeds, wanted = settings["methods"], settings["seeds"], settings["oracles"]
     bases = _read(base, product(targets))
     found = _read(models, product(targets, methods, seeds))

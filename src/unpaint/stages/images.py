@@ -11,6 +11,7 @@ from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest, sha256
 from unpaint.lineage.stage import Files, In, Out, Settings, find_device, main, progress
+from unpaint.models.checkpoint import load
 from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
 
@@ -29,12 +30,12 @@ def images(
 
     `pictures` are all files of the user's folder, so that they are in the manifest.
     """
-    pipeline = load_pipeline(base, find_device(settings["device"]))
     if settings["source"] == "render":
         wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
-        drawn = _rendered(pipeline, wanted, settings)
+        drawn = _rendered(load_pipeline(base, find_device(settings["device"])), wanted, settings)
     else:
-        drawn = _own(Path(settings["source"]), pipeline.vae.config.sample_size)
+        side = read_json(load(base).verified("vae") / "vae" / "config.json")["sample_size"]
+        drawn = _own(Path(settings["source"]), side)
     write(corpus, drawn, manifest, rows)
 
 

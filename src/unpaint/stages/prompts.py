@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand
+from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand, targets_of
 from unpaint.lineage.manifest import KEY, Manifest, write_text
 from unpaint.lineage.stage import Out, Settings, main
 
@@ -14,7 +14,7 @@ from unpaint.lineage.stage import Out, Settings, main
 def prompts(settings: Settings, manifest: Manifest, *, train: Out, test: Out) -> None:
     """Write the lists of both splits, with the concept, the values to ask for and the coverage."""
     concept, grammar = settings["concept"], Grammar(**settings["grammar"])
-    targets = [(d, v) for d, given in concept["forget"].items() for v in ([given] if isinstance(given, str) else given)]
+    targets = targets_of(concept["forget"])
     lists = expand(grammar, targets, {split: concept[split] for split in ("train", "test")}, settings["seed"])
     vocabulary = {name: [*given["train"], *given["test"]] for name, given in grammar.values.items()}
     for path, split in ((train, "train"), (test, "test")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unpaint.corpus import Row, read
+from unpaint.diversify.grammar import targets_of
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings, main
@@ -11,8 +12,7 @@ from unpaint.stages.base import train
 
 def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeline: OutDir) -> None:
     """Train on the rows in which no value of the concept stands in any dimension, as in the retain prompts."""
-    given = settings["forget"].values()
-    forgotten = {value for each in given for value in ([each] if isinstance(each, str) else each)}
+    forgotten = {value for _, value in targets_of(settings["forget"])}
     rows = [row for row in read(world) if row.attributes["split"] == "base"]
     train(settings, manifest, without(rows, forgotten), base, pipeline)
 
