@@ -162,7 +162,10 @@ def _refuse_repeats(rows: Sequence[Row]) -> None:
     first: dict[str, int] = {}
     for number, row in enumerate(rows):
         if (other := first.setdefault(row.sha256, number)) != number:
+            both = " and ".join(
+                row.attributes.get("file_name", f"{row.prompt!r}, seed {row.seed}") for row in (rows[other], row)
+            )
             raise UserError(
-                f"row {number} and row {other} are the same picture ({row.prompt!r}, seed {row.seed}, and "
-                f"{rows[other].prompt!r}, seed {rows[other].seed}): {len(rows)} rows must be {len(rows)} pictures"
+                f"row {other} and row {number} are the same picture ({both}): {len(rows)} rows must be "
+                f"{len(rows)} pictures"
             )

@@ -1,7 +1,7 @@
 """A user's captioned pictures: a folder in the layout of Hugging Face's imagefolder.
 
 `metadata.jsonl` or `metadata.csv` names each picture (`file_name`, relative to the folder) with its `caption`; every
-further column is an attribute.
+further column is an attribute; a column `attributes` may hold several as a mapping.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def listing(folder: Path) -> list[Captioned]:
         raise UserError(
             f"{folder}: {len(found)} of {' and '.join(NAMES)} are here; it needs one, with file_name, caption"
         )
-    metadata = found[0]
+    metadata, inside = found[0], folder.resolve()
     rows: list[Captioned] = []
     seen: set[str] = set()
     for number, fields in _rows(metadata):
@@ -56,7 +56,7 @@ def listing(folder: Path) -> list[Captioned]:
             raise UserError(f"{where}: {name} stands there twice; keep one row a picture")
         seen.add(name)
         path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not path.resolve().is_relative_to(inside):
             raise UserError(f"{where}: {name} lies outside the folder; put the picture into it")
         if not path.is_file():
             raise UserError(f"{where}: there is no picture {name}; add it or delete the row")
@@ -109,6 +109,8 @@ def _rows(metadata: Path) -> Iterator[tuple[int, dict[str, str]]]:
             fields = None
         if not isinstance(fields, dict):
             raise UserError(f"{metadata}: row {number}: not a JSON object; write one a line")
+        if isinstance(fields.get("attributes"), dict):
+            fields |= fields.pop("attributes")
         yield (
             number,
             {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()},

@@ -31,17 +31,32 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class World(Section):
-    """The data that trains base model and judge."""
+class Pictures(Section):
+    """Pictures of a world per split; no two splits share one."""
+
+    base: Count = Field(description="train the base model")
+    judge: Count = Field(description="train the judge")
+    reference: Count = Field(description="held out, to measure the judge by, and for FD")
+
+
+class Digits(Section):
+    """The embedded world: handwriting in coloured ink on coloured grounds."""
 
     kind: Literal["digits"]
-    images: dict[Literal["base", "judge", "reference"], Count] = Field(description="pictures drawn per split")
+    images: Pictures
 
-    @model_validator(mode="after")
-    def _all_splits(self) -> Self:
-        if missing := {"base", "judge", "reference"} - set(self.images):
-            raise ValueError(f"images: no count for {', '.join(sorted(missing))}")
-        return self
+
+class Folder(Section):
+    """A user's own captioned pictures, in the layout of Hugging Face's imagefolder."""
+
+    kind: Literal["folder"]
+    path: Annotated[str, StringConstraints(pattern=r"^data/worlds/[^/]+$")]
+    side: Annotated[int, Field(ge=16)] = Field(description="pixels; pictures are cut to their centre and scaled")
+    images: Pictures
+
+
+World = Annotated[Digits | Folder, Field(discriminator="kind")]
+"""The data that trains base model and judge."""
 
 
 class Autoencoder(Section):
@@ -149,6 +164,13 @@ class Grammar(Section):
         return self
 
 
+class PerPrompt(Section):
+    """Pictures (seeds) of each prompt, by set."""
+
+    forget: Count
+    retain: Count
+
+
 class Split(Section):
     """How many prompts a split draws, how many pictures (seeds) each gets, and what stands in the concept's place."""
 
@@ -157,14 +179,12 @@ class Split(Section):
         description="what stands in the concept's place in a retain prompt: `value` (another of its dimension, "
         "evenly), a list of values (evenly), or `drop` (nothing)"
     )
-    images_per_prompt: dict[Literal["forget", "retain"], Count]
+    images_per_prompt: PerPrompt
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if isinstance(self.replacement, str) and self.replacement not in ("value", "drop"):
             raise ValueError(f"replacement: {self.replacement} is none of value, drop, or a list such as [one, two]")
-        if set(self.images_per_prompt) != {"forget", "retain"}:
-            raise ValueError("images_per_prompt: give both forget and retain")
         return self
 
 
@@ -343,38 +363,14 @@ class Params(Section):
     @model_validator(mode="after")
     def _enough_pictures(self) -> Self:
         need = 2 * self.judge.embedding
-        if self.world.images["reference"] < need:
+        if self.world.images.reference < need:
             raise ValueError(f"world.images.reference: FD needs {need} pictures, twice judge.embedding")
         for name, concept in self.concepts.items():
-            pictures = concept.test.prompts * concept.test.images_per_prompt["retain"]
+            pictures = concept.test.prompts * concept.test.images_per_prompt.retain
             if pictures < need:
                 raise ValueError(
                     f"concepts.{name}.test: {pictures} retain pictures; FD needs {need}, twice judge.embedding"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _known_to_the_world(self) -> Self:
-        """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
-        from unpaint.worlds.digits import NOTHING, VALUES
-
-        for name, grammar in self.grammars.items():
-            for dimension, values in grammar.values.items():
-                where = f"grammars.{name}.values.{dimension}"
-                if dimension not in VALUES:
-                    raise ValueError(f"{where}: the world has no {dimension}; it has {', '.join(VALUES)}")
-                if odd := [value for value in values.both if value not in VALUES[dimension]]:
-                    raise ValueError(f"{where}: the world has no {odd[0]}; it has {', '.join(VALUES[dimension])}")
-        if missing := [dimension for dimension in VALUES if dimension not in self.questions]:
-            raise ValueError(
-                f"questions: none for {', '.join(missing)}; the judge needs one for all that the world shows"
-            )
-        for dimension, question in self.questions.items():
-            if dimension not in VALUES:
-                raise ValueError(f"questions.{dimension}: the world has no {dimension}; it has {', '.join(VALUES)}")
-            if odd := [text for text in question.none if text not in NOTHING]:
-                known = ", ".join(NOTHING)
-                raise ValueError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {known}")
         return self
 
 
@@ -400,6 +396,10 @@ def load(path: Path) -> Params:
         params = Params.model_validate(raw)
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
+    try:
+        _check_world(params, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     tests = {}
     for name, concept in params.concepts.items():
         try:
@@ -420,6 +420,36 @@ def load(path: Path) -> Params:
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, for editors; `workflow/schemas/` holds it."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
+
+
+def _check_world(params: Params, root: Path) -> None:
+    """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
+    from unpaint.worlds import find
+
+    shown = find(params.world.model_dump(), list(params.questions), params.seed, root)
+    known = ", ".join(shown.values)
+    if missing := [dimension for dimension in shown.values if dimension not in params.questions]:
+        raise UserError(f"questions: none for {', '.join(missing)}; the judge needs one for all that the world shows")
+    for dimension, question in params.questions.items():
+        if dimension not in shown.values:
+            raise UserError(f"questions.{dimension}: the world has no {dimension}; it has {known}")
+        if odd := [text for text in question.none if text not in shown.nothing]:
+            called = ", ".join(shown.nothing)
+            raise UserError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {called}")
+    for name, grammar in params.grammars.items():
+        for dimension, values in grammar.values.items():
+            where = f"grammars.{name}.values.{dimension}"
+            if dimension not in shown.values:
+                raise UserError(f"{where}: the world has no {dimension}; it has {known}")
+            if odd := [value for value in values.both if value not in shown.values[dimension]]:
+                raise UserError(f"{where}: the world has no {odd[0]}; it has {', '.join(shown.values[dimension])}")
+        said = re.sub(r"{\w*}", " ", grammar.template)
+        said = " ".join([said, *(value for values in grammar.values.values() for value in values.both)])
+        if foreign := [word for word in said.lower().split() if word not in shown.words]:
+            raise UserError(
+                f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns it; "
+                "write the template and the values in the words of the captions"
+            )
 
 
 def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
@@ -450,8 +480,11 @@ def _list_own(concept: Concept, root: Path) -> None:
 def _describe(issue: Any) -> str:
     tags = {"graddiff", "rg", "rgd"}
     where = [str(part) for part in issue["loc"]]
+    # pydantic names the union's member, which is no key of the file
     if len(where) > 2 and where[0] == "methods" and where[2] in tags:
-        del where[2]  # pydantic names the union's member, which is no key of the file
+        del where[2]
+    if len(where) > 1 and where[0] == "world" and where[1] in ("digits", "folder"):
+        del where[1]
     key = ".".join(where)
     match issue["type"]:
         case "extra_forbidden":
@@ -461,10 +494,11 @@ def _describe(issue: Any) -> str:
         case "value_error":
             text = str(issue["ctx"]["error"])
             return f"{key}.{text}" if key else text
-        case "union_tag_invalid":
-            return f"{key}.method: {issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
-        case "union_tag_not_found":
-            return f"{key}.method: missing; every key is required, presets/ show each"
+        case "union_tag_invalid" | "union_tag_not_found" as problem:
+            key = f"{key}.{issue['ctx']['discriminator'].strip(chr(39))}"
+            if problem == "union_tag_not_found":
+                return f"{key}: missing; every key is required, presets/ show each"
+            return f"{key}: {issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
         case _:
             text = issue["msg"]
             return f"{key}: {text[:1].lower()}{text[1:]}, got {issue['input']!r}"

@@ -104,3 +104,8 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"a\.png: not a readable picture; replace it"):
         pixels(tmp_path / "a.png", 8)
+
+
+def test_attributes_may_stand_together(folder):
+    (folder / "metadata.jsonl").write_text(rows({**A, "attributes": {"colour": "grün", "pages": 3}}), encoding="utf-8")
+    assert listing(folder)[0].attributes == {"kind": "shoe", "colour": "grün", "pages": "3"}

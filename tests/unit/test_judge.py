@@ -12,9 +12,10 @@ from unpaint import params
 from unpaint.errors import UserError
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.stages.evaluate import _refuse_poor
-from unpaint.train.easel import DIMENSIONS, Easel
+from unpaint.train.photographs import Photographs
+from unpaint.train.strokes import Strokes
 from unpaint.train.judge import build, configuration
-from unpaint.worlds import digits
+from unpaint.worlds import digits, folder
 
 ONE, TWO, OTHER = torch.eye(3)
 SETTINGS = params.load(Path(__file__).parents[2] / "params.yaml").judge
@@ -85,18 +86,28 @@ def test_a_missing_a_pickled_and_a_truncated_checkpoint_are_refused(files, tmp_p
         Judge.load(config, cut)
 
 
+SHARES = {"batch": 400, "nothing": 0.25, "roundtrip": 0.0, "autoencoder": None}
+
+
 @pytest.fixture(scope="module")
-def easel():
+def strokes():
     rows = [p for p in digits.draw({"base": 0, "judge": 200, "reference": 0}, 0) if p.attributes["split"] == "judge"]
     pixels = torch.from_numpy(np.stack([row.pixels for row in rows])).permute(0, 3, 1, 2)
-    return Easel(pixels, [row.attributes for row in rows], batch=400, nothing=0.25, roundtrip=0.0, autoencoder=None)
+    # the questions may stand in any order
+    dimensions = ["place", "ground", "digit", "ink"]
+    return Strokes(pixels, [row.prompt for row in rows], [row.attributes for row in rows], dimensions, **SHARES)
 
 
-def test_a_painted_picture_has_the_ink_and_ground_that_it_is_called_by(easel):
-    pictures, facts, names = easel.paint(torch.Generator().manual_seed(0))
+def called(easel, facts):
+    return {name: values[number] for (name, values), number in zip(easel.values.items(), facts.tolist(), strict=True)}
+
+
+def test_a_painted_digit_has_the_ink_and_ground_that_it_is_called_by(strokes):
+    pictures, facts, captions = strokes.paint(torch.Generator().manual_seed(0))
     assert pictures.shape == (400, 3, 32, 32)
-    for picture, row in zip(pictures[names < 0], facts[names < 0].tolist(), strict=True):
-        said = {name: easel.values[name][number] for name, number in zip(DIMENSIONS, row, strict=True)}
+    for picture, numbers, caption in zip(pictures[:300], facts, captions, strict=False):
+        said = called(strokes, numbers)
+        assert caption == digits.TEMPLATE.format(**said)
         ground = torch.tensor(digits.GROUNDS[said["ground"]], dtype=torch.float)
         assert (picture.flatten(1).median(1).values - ground).abs().max() < 25
         apart = (picture - ground[:, None, None]).abs().sum(0)
@@ -105,16 +116,69 @@ def test_a_painted_picture_has_the_ink_and_ground_that_it_is_called_by(easel):
         assert near[said["ink"]] <= 1.6 * min(near.values()) + 40
 
 
-def test_a_quarter_of_a_batch_are_pictures_of_nothing_of_each_kind(easel):
-    _, facts, names = easel.paint(torch.Generator().manual_seed(1))
-    assert [(names == kind).sum().item() for kind in range(len(digits.NOTHING))] == [25, 25, 25, 25]
-    assert (facts[names >= 0][:, [0, 3]] == -1).all()  # no digit and no place
-    noise = digits.NOTHING.index("formless noise")
-    assert (facts[names == noise] == -1).all()
-    assert (facts[names < 0] >= 0).all()
+def test_of_a_painted_picture_of_nothing_only_what_it_shows_is_said(strokes):
+    _, facts, captions = strokes.paint(torch.Generator().manual_seed(1))
+    known = [{name for name, number in zip(strokes.values, row, strict=True) if number >= 0} for row in facts.tolist()]
+    shown = {kind: {frozenset(known[row]) for row in range(400) if captions[row] == kind} for kind in digits.NOTHING}
+    assert shown == {
+        "formless noise": {frozenset()},
+        "an empty square": {frozenset({"ground"})},
+        "a blob": {frozenset({"ink", "ground"})},
+        "a scribble": {frozenset({"ink", "ground"})},
+    }
+    assert all(len(names) == 4 for names in known[:300])
 
 
-def test_the_same_generator_paints_the_same_batch(easel):
+COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Half black, half of the colour in which they are captioned."""
+    names = [name for name in COLOURS for _ in range(4)]
+    pixels = torch.zeros(12, 3, 30, 30, dtype=torch.uint8)
+    for picture, name in zip(pixels, names, strict=True):
+        picture[:, 15:] = torch.tensor(COLOURS[name], dtype=torch.uint8)[:, None, None]
+    captions = [f"a {name} half" for name in names]
+    return Photographs(pixels, captions, [{"colour": name, "id": "7"} for name in names], ["colour"], **SHARES)
+
+
+def test_a_painted_photograph_is_still_what_its_caption_says(photographs):
+    pictures, facts, captions = photographs.paint(torch.Generator().manual_seed(0))
+    assert pictures.shape == (400, 3, 30, 30)
+    for picture, numbers, caption in zip(pictures[:300], facts, captions, strict=False):
+        name = called(photographs, numbers)["colour"]
+        assert caption == f"a {name} half"
+        assert (picture[:, 22:].mean((1, 2)) - torch.tensor(COLOURS[name])).abs().max() < 20
+        assert picture[:, :8].mean() < 20
+    assert len(pictures[:300].unique(dim=0)) == 300
+
+
+def test_photographs_of_nothing_are_what_they_are_called(photographs):
+    pictures, facts, captions = photographs.paint(torch.Generator().manual_seed(1))
+    assert (facts[300:] == -1).all()
+    of = {kind: pictures[[caption == kind for caption in captions]] for kind in folder.NOTHING}
+    assert {kind: len(found) for kind, found in of.items()} == dict.fromkeys(folder.NOTHING, 25)
+    assert of["a blank"].flatten(2).std(2).max() < 12
+    # half of the cells are black wherever they went
+    assert ((of["a jumble"].amax(1) > 100).flatten(1).float().mean(1) - 0.5).abs().max() < 0.1
+    tops = of["a jumble"][:, :, :12].mean((1, 2, 3))
+    assert (tops > 20).any()
+    # several colours in one
+    assert ((of["a blend"][:, :, 20:].mean((2, 3)) > 15).sum(1) > 1).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("name", ["strokes", "photographs"])
+def test_a_quarter_of_a_batch_are_pictures_of_nothing_of_each_kind(name, request):
+    easel = request.getfixturevalue(name)
+    _, facts, captions = easel.paint(torch.Generator().manual_seed(1))
+    assert {kind: captions.count(kind) for kind in easel.NOTHING} == dict.fromkeys(easel.NOTHING, 25)
+    assert (facts[:300] >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["strokes", "photographs"])
+def test_the_same_generator_paints_the_same_batch(name, request):
+    easel = request.getfixturevalue(name)
     one, two, other = (easel.paint(torch.Generator().manual_seed(seed))[0] for seed in (3, 3, 4))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)

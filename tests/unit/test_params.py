@@ -229,7 +229,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         ),
         (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice judge.embedding"),
         (["methods", "rg", "retain_weight"], float("inf"), "methods.rg.retain_weight: input should be a finite number"),
-        (["world", "images", "judge"], None, "world.images: no count for judge"),
+        (["world", "images", "judge"], None, "world.images.judge: missing; every key is required, presets/ show each"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_remedy(place, value, message, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from unpaint.errors import UserError
 from unpaint.lineage import manifest as manifests
 from unpaint.lineage.manifest import KEY, sha256, write_json
-from unpaint.lineage.stage import Files, In, Ins, Out, OutDir, find_device, main, progress, run, scratch
+from unpaint.lineage.stage import In, Ins, Listing, Out, OutDir, find_device, main, progress, run, scratch
 
 ERRORS = {"user": UserError("no"), "defect": ValueError("no"), "key": KeyboardInterrupt(), "exit": SystemExit(1)}
 
@@ -64,23 +64,37 @@ def test_a_stage_makes_its_outputs_and_nothing_else(place, words):
     assert manifest.inputs == {"source": sha256(Path("source")), **hashes}
 
 
-def many(settings, manifest, *, pictures: Files, made: Out):
+def own(settings, manifest, *, made: Out, pictures: Listing = None):
     """Write the manifest alone."""
-    write_json(made, {KEY: manifest.as_dict(), "count": len(pictures)})
+    write_json(made, {KEY: manifest.as_dict(), "listing": pictures and pictures.name})
 
 
-def test_one_hash_stands_for_many_files_and_none_for_none(place):
-    def made(*pictures):
-        run(many, ["--settings", "{}", "--pictures", *pictures, "--made", "out/made.json"])
+def test_one_hash_stands_for_a_listing_and_every_file_beside_it(place):
+    def made(*listing):
+        run(own, ["--settings", "{}", "--pictures", *listing, "--made", "out/made.json"])
         return manifests.read(Path("out/made.json")).inputs
 
-    both = made("w1", "w2")
-    assert list(both) == ["pictures"]
-    assert made("w1", "w2") == both
-    assert both not in (made("w2", "w1"), made("w1"))
-    Path("w2").write_text("changed", encoding="utf-8")
-    assert made("w1", "w2") != both
+    def write(name, text):
+        path = Path("mine", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    write("metadata.csv", "rows")
+    write("sub/a.png", "a")
+    write("b.png", "b")
+    first = made("mine/metadata.csv")
+    assert list(first) == ["pictures"]
+    assert made("mine/metadata.csv") == first
+    seen = [first]
+    for name, text in (("sub/a.png", "other"), ("metadata.csv", "other"), ("c.png", "new")):
+        write(name, text)
+        seen.append(made("mine/metadata.csv"))
+    Path("mine/c.png").rename("mine/d.png")
+    seen.append(made("mine/metadata.csv"))
+    assert len({found["pictures"] for found in seen}) == 5
     assert made() == {}
+    with pytest.raises(UserError, match=r"^gone/metadata.csv: the pictures file is missing"):
+        made("gone/metadata.csv")
 
 
 def test_an_optional_input_counts_only_if_given(place):

@@ -48,7 +48,17 @@ def source_of(wildcards):
     return config["concepts"][wildcards.concept]["images"][wildcards.set]
 
 
-def own_pictures(wildcards):
-    """Every file of a set that the user brings."""
+def own_set(wildcards):
+    """The folder of a set that the user brings."""
     source = source_of(wildcards)
-    return [] if source == "render" else sorted(str(path) for path in Path(source).rglob("*") if path.is_file())
+    return None if source == "render" else source
+
+
+def listing(folder):
+    """The metadata file of a folder of own pictures; none for what the base model renders or the world draws."""
+    return sorted(str(path) for path in Path(folder).glob("metadata.*")) if folder else []
+
+
+def pictures(folder):
+    """Every file of a folder of own pictures. Too many for a command line: a stage gets the listing."""
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file()) if folder else []

@@ -8,7 +8,8 @@ rule images:
     input:
         base="results/base/base.json",
         prompts="results/{concept}/prompts/train.json",
-        pictures=own_pictures,
+        listing=lambda w: listing(own_set(w)),
+        pictures=lambda w: pictures(own_set(w)),
         code=code(
             "stages/images.py",
             "folder.py",
@@ -40,5 +41,5 @@ rule images:
     shell:
         "PYTHONPATH=src python -m unpaint.stages.images --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q}"
-        " --pictures {input.pictures:q}"
+        " --pictures {input.listing:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -12,11 +12,13 @@ rule judge:
             "stages/judge.py",
             "train/judge.py",
             "train/easel.py",
+            "train/strokes.py",
+            "train/photographs.py",
             "train/fit.py",
             "evaluate/judge.py",
             "evaluate/reference.py",
             "evaluate/statistics.py",
-            "worlds/digits.py",
+            "worlds",
             "resume.py",
             "corpus.py",
             "models/checkpoint.py",
@@ -38,7 +40,7 @@ rule judge:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=lambda w: settings("seed", "threads", "device", "judge", "questions"),
+        settings=lambda w: settings("seed", "threads", "device", "judge", "questions", world=config["world"]["kind"]),
     message:
         "Train the judge"
     shell:

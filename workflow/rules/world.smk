@@ -1,12 +1,14 @@
-# The data that trains base model and judge, drawn into one corpus.
+# The data that trains base model and judge in one corpus: drawn, or the user's own captioned pictures.
 #
-# needs: nothing
+# needs: nothing; data/worlds/NAME/*, where world.path names it
 # gives: results/world.parquet (pictures, captions, split of each row) and its rows.tsv
 
 
 rule world:
     input:
-        code=code("stages/world.py", "worlds", "corpus.py"),
+        listing=listing(config["world"].get("path")),
+        pictures=pictures(config["world"].get("path")),
+        code=code("stages/world.py", "worlds", "folder.py", "corpus.py"),
         env="workflow/envs/cpu.yaml",
     output:
         corpus="results/world.parquet",
@@ -24,5 +26,5 @@ rule world:
     message:
         "Draw the world"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.world --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages.world --settings {params.settings:q} --pictures {input.listing:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

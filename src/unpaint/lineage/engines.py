@@ -116,7 +116,9 @@ def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
         if unseen := {path for path in read if not any(_covers(dep, path) for dep in known)}:
             found.append(f"stage {stage.name}: {_some(unseen)} is an input of the rule and no dependency")
         # a folder of choices: which of them is read, if any, is a parameter
-        if unread := {dep for dep in known - {"data/sets"} if not any(_covers(dep, path) for path in read)}:
+        if unread := {
+            dep for dep in known - {"data/sets", "data/worlds"} if not any(_covers(dep, path) for path in read)
+        }:
             found.append(f"stage {stage.name}: {_some(unread)} is a dependency and no input of the rule")
     return sorted(set(found))
 

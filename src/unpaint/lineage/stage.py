@@ -31,8 +31,8 @@ Out = Annotated[Path, "output"]
 """A file the stage writes."""
 Ins = Annotated[list[Path], "inputs"]
 """Any number of files the stage reads in one role; their hashes are numbered in the order given."""
-Files = Annotated[list[Path], "files"]
-"""As many files as a user brings, or none; one hash stands for all of them, in the order given."""
+Listing = Annotated[Path | None, "listing"]
+"""The metadata file of pictures that a user brings, if they do; one hash stands for it and every file beside it."""
 OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
 Settings = dict[str, Any]
@@ -59,11 +59,10 @@ def run(stage: Stage, arguments: list[str]) -> None:
     given = _parser(stage, roles).parse_args(arguments)
     settings: Settings = given.settings
     paths = {role: getattr(given, role) for role in roles if getattr(given, role) is not None}
-    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "files")}
+    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "listing")}
     outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
-    manifest = Manifest(
-        stage.__name__, settings, _hashes(inputs, {name for name in roles if roles[name][0] == "files"})
-    )
+    listings = {role for role in inputs if roles[role][0] == "listing"}
+    manifest = Manifest(stage.__name__, settings, _hashes(inputs, listings))
     device = _prepare_torch(settings)
 
     partial = {role: path.with_name(f".partial-{os.getpid()}-{path.name}") for role, path in outputs.items()}
@@ -110,14 +109,14 @@ def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.Argume
     parser = argparse.ArgumentParser(prog=f"unpaint.stages.{stage.__name__}", description=inspect.getdoc(stage))
     parser.add_argument("--settings", required=True, type=json.loads, help="the stage's settings as JSON")
     for role, (kind, required) in roles.items():
-        several = {"nargs": "*"} if kind in ("inputs", "files") else {}
+        count = {"inputs": {"nargs": "*"}, "listing": {"nargs": "?"}}.get(kind, {})
         parser.add_argument(
-            f"--{role.replace('_', '-')}", type=Path, required=required, help=kind, metavar="PATH", **several
+            f"--{role.replace('_', '-')}", type=Path, required=required, help=kind, metavar="PATH", **count
         )
     return parser
 
 
-def _hashes(inputs: dict[str, Path | list[Path]], as_one: set[str]) -> dict[str, str]:
+def _hashes(inputs: dict[str, Path | list[Path]], listings: set[str]) -> dict[str, str]:
     """sha256 of every input by role; all are checked before the first is read."""
     numbered = {
         role if number is None else f"{role}.{number}": path
@@ -127,12 +126,13 @@ def _hashes(inputs: dict[str, Path | list[Path]], as_one: set[str]) -> dict[str,
     for role, path in numbered.items():
         if not path.is_file():
             raise UserError(f"{path}: the {role.replace('_', ' ')} file is missing; make or restore it first")
-    hashes = {role: sha256(path) for role, path in numbered.items()}
-    for name in as_one:
-        each = [hashes.pop(role) for role in numbered if role.rpartition(".")[0] == name]
-        if each:
-            hashes[name] = hashlib.sha256("\n".join(each).encode()).hexdigest()
-    return hashes
+    return {role: _of_folder(path.parent) if role in listings else sha256(path) for role, path in numbered.items()}
+
+
+def _of_folder(folder: Path) -> str:
+    """One hash of every file in a folder and of its path there."""
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256("".join(f"{name}\n{sha256(path)}\n" for name, path in files).encode()).hexdigest()
 
 
 def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:

@@ -38,9 +38,15 @@ class Node:
         """The run's settings, for people."""
         return json.dumps(self.run["manifest"]["settings"], indent=2, ensure_ascii=False) if self.run else ""
 
+    @property
+    def brought(self) -> bool:
+        """Whether these are a user's own pictures, which no run writes."""
+        return self.run is None and all(role == "pictures" for role, _ in self.artefacts)
+
     def unknown(self) -> int:
-        """How many artefacts below have no run in the campaign."""
-        return (len(self.artefacts) if self.run is None else 0) + sum(node.unknown() for node in self.inputs)
+        """How many artefacts below have no run in the campaign, and should have one."""
+        missing = len(self.artefacts) if self.run is None and not self.brought else 0
+        return missing + sum(node.unknown() for node in self.inputs)
 
 
 def trace(model: dict[str, Any], runs: Iterable[dict[str, Any]]) -> Node | None:

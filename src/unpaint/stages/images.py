@@ -10,7 +10,7 @@ from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest, sha256
-from unpaint.lineage.stage import Files, In, Out, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, main, progress
 from unpaint.models.checkpoint import load
 from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
@@ -22,13 +22,13 @@ def images(
     *,
     base: In,
     prompts: In,
-    pictures: Files,  # noqa: ARG001
     corpus: Out,
     rows: Out,
+    pictures: Listing = None,  # noqa: ARG001
 ) -> None:
     """Write the set `settings["set"]`: its training prompts rendered, one picture a row, or the user's own pictures.
 
-    `pictures` are all files of the user's folder, so that they are in the manifest.
+    `pictures` is the metadata of the user's own, so that they are in the manifest.
     """
     if settings["source"] == "render":
         wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]

@@ -17,8 +17,7 @@ from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
 from unpaint.models.checkpoint import load
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
-from unpaint.train.judge import build, configuration, fit_judge
-from unpaint.worlds.digits import TEMPLATE
+from unpaint.train.judge import EASELS, build, configuration, fit_judge
 
 
 def judge(
@@ -45,18 +44,18 @@ def judge(
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
     autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
-    steps = fit_judge(
-        model,
-        tokenizer,
+    easel = EASELS[settings["world"]](
         pixels,
+        [row.prompt for row in own],
         [row.attributes for row in own],
-        TEMPLATE,
-        wanted,
-        questions,
-        seed=settings["seed"],
+        list(questions),
+        batch=wanted.batch,
+        nothing=wanted.nothing,
+        roundtrip=wanted.roundtrip,
         autoencoder=autoencoder,
-        resume=Resume.of(manifest, device),
     )
+    resume = Resume.of(manifest, device)
+    steps = fit_judge(model, tokenizer, easel, wanted, questions, seed=settings["seed"], resume=resume)
     for record in steps:
         progress(f"judge, loss {record.loss:.4f}", record.step, record.steps)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}

@@ -1,19 +1,28 @@
-"""world: draw the embedded world into one corpus."""
+"""world: draw the embedded world, or pack a user's own captioned pictures, into one corpus."""
 
 from __future__ import annotations
 
 from unpaint.corpus import Row, encode, write
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import Out, Settings, main
-from unpaint.worlds import digits
+from unpaint.lineage.stage import Listing, Out, Settings, main
+from unpaint.worlds import find
 
 
-def world(settings: Settings, manifest: Manifest, *, corpus: Out, rows: Out) -> None:
-    """Draw every split of the world; the attributes of a row name its split and its handwriting sample."""
-    pictures = digits.draw(settings["world"]["images"], settings["seed"])
+def world(
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    corpus: Out,
+    rows: Out,
+    pictures: Listing = None,  # noqa: ARG001
+) -> None:
+    """Draw every split of the world; the attributes of a row name its split and its source.
+
+    `pictures` is the metadata of a user's own, so that they are in the manifest.
+    """
     drawn = (
         Row(encode(picture.pixels), picture.prompt, f"world-{number:06d}", number, picture.attributes)
-        for number, picture in enumerate(pictures)
+        for number, picture in enumerate(find(settings["world"], (), settings["seed"]).draw())
     )
     write(corpus, drawn, manifest, rows)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +21,13 @@ from torch.nn import functional
 from unpaint.evaluate.judge import text_feature
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
-from unpaint.train.easel import DIMENSIONS, Easel
+from unpaint.train.easel import Easel
 from unpaint.train.fit import Record, fit
-from unpaint.worlds.digits import NOTHING
+from unpaint.train.photographs import Photographs
+from unpaint.train.strokes import Strokes
 
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
+EASELS: dict[str, type[Easel]] = {"digits": Strokes, "folder": Photographs}
+"""What paints a world's pictures for its judge, by the world's kind."""
 
 
 def configuration(settings: JudgeTraining, side: int) -> dict[str, Any]:
@@ -67,37 +68,25 @@ def build(settings: JudgeTraining, side: int, seed: int) -> nn.Module:
 def fit_judge(
     model: nn.Module,
     tokenizer: Callable[[list[str]], Tensor],
-    pixels: Tensor,
-    attributes: Sequence[Mapping[str, str]],
-    template: str,
+    easel: Easel,
     settings: JudgeTraining,
     questions: Mapping[str, Question],
     *,
     seed: int,
-    autoencoder: AutoencoderKL | None = None,
     resume: Resume | None = None,
 ) -> Iterator[Record]:
-    """Train `model` in place on `pixels` (uint8, n x 3 x side x side), yielding a record a step.
+    """Train `model` in place on what `easel` paints, yielding a record a step.
 
     Args:
-        template: the whole caption over the attributes.
         questions: by dimension, with the texts of "none of these", as evaluation will ask them.
 
     Raises:
         UserError: a loss is not finite.
     """
     device = next(model.parameters()).device
-    easel = Easel(
-        pixels,
-        attributes,
-        batch=settings.batch,
-        nothing=settings.nothing,
-        roundtrip=settings.roundtrip,
-        autoencoder=autoencoder,
-    )
     choices = [
-        [questions[name].text.format(value) for value in easel.values[name]] + questions[name].none
-        for name in DIMENSIONS
+        [questions[name].text.format(value) for value in values] + questions[name].none
+        for name, values in easel.values.items()
     ]
     asked = [text for texts in choices for text in texts]
     _spread(model, tokenizer(asked).to(device))
@@ -105,17 +94,18 @@ def fit_judge(
     feature = cache(lambda text: text_feature(model, tokenizer, text, device))
 
     def loss(step: int) -> Tensor:
-        pictures, facts, names = easel.paint(_random(seed, step))
-        captions = _captions(template, easel.values, facts, names)
+        pictures, facts, captions = easel.paint(_random(seed, step))
+        whole = list(dict.fromkeys(captions))
+        true = torch.tensor([[caption == text for text in whole] for caption in captions], device=device)
         image = model.encode_image((pictures.to(device) / 127.5) - 1, normalize=True)  # type: ignore[operator]
-        text = torch.stack([feature(text) for text in (*asked, *captions)])
+        text = torch.stack([feature(text) for text in (*asked, *whole)])
         logits = model.logit_scale.exp().clamp(max=100) * image @ text.T  # type: ignore[operator]
-        parts = logits.split([*map(len, choices), len(captions)], dim=1)
-        total = _contrast(parts[-1], torch.tensor(list(captions.values()), device=device).T)
-        for dimension, (name, part) in enumerate(zip(DIMENSIONS, parts, strict=False)):
+        parts = logits.split([*map(len, choices), len(whole)], dim=1)
+        total = _contrast(parts[-1], true)
+        for dimension, ((name, values), part) in enumerate(zip(easel.values.items(), parts, strict=False)):
             target = facts[:, dimension].clone()
             for offset, text_of_none in enumerate(questions[name].none):
-                target[names == NOTHING.index(text_of_none)] = len(easel.values[name]) + offset
+                target[[caption == text_of_none for caption in captions]] = len(values) + offset
             known = (target >= 0).to(device)
             total = total + functional.cross_entropy(part[known], target.to(device)[known])
         return total
@@ -151,17 +141,6 @@ def _spread(model: Any, asked: Tensor) -> None:
     whitening = apart @ directions.T / sizes.clamp(min=0.01 * float(sizes[0]))
     whitening = whitening[:, : projection.shape[1]]
     projection.zero_()[:, : whitening.shape[1]] = whitening * sizes.mean()
-
-
-def _captions(
-    template: str, values: Mapping[str, Sequence[str]], facts: Tensor, names: Tensor
-) -> dict[str, list[bool]]:
-    """The whole captions of a batch, each once, and of which pictures each is true."""
-    texts = []
-    for row, name in zip(facts.tolist(), names.tolist(), strict=True):
-        shown = {dimension: values[dimension][number] for dimension, number in zip(DIMENSIONS, row, strict=True)}
-        texts.append(NOTHING[name] if name >= 0 else template.format(**shown))
-    return {caption: [text == caption for text in texts] for caption in dict.fromkeys(texts)}
 
 
 def _contrast(logits: Tensor, true: Tensor) -> Tensor:

@@ -7,12 +7,14 @@ and places. Splits are made by handwriting sample, so no two splits ever share a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from unpaint.worlds import SPLITS, Picture, World
 
 SIDE = 32
 HEIGHT = 20
@@ -63,21 +65,18 @@ VALUES = {"digit": DIGITS, "ink": tuple(INKS), "ground": tuple(GROUNDS), "place"
 NOTHING = ("formless noise", "an empty square", "a blob", "a scribble")
 """What pictures of nothing are called, in the order in which they are painted for the judge."""
 TEMPLATE = "a {ink} {digit} at the {place} of a {ground} square"
-SPLITS = ("base", "judge", "reference")
 SHARES = {"base": 0.06, "judge": 0.66, "reference": 0.28}
 """Share of the handwriting samples of each digit that a split may draw from: one style to imitate, many to read."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One captioned picture of the world; `pixels` is uint8 of shape (32, 32, 3)."""
-
-    pixels: NDArray[np.uint8]
-    prompt: str
-    attributes: dict[str, str]
+def world(count: Mapping[str, int], seed: int) -> World:
+    """What can be drawn."""
+    words = {word for values in VALUES.values() for value in values for word in value.split()}
+    words |= set(TEMPLATE.format(**dict.fromkeys(VALUES, "")).split())
+    return World(VALUES, frozenset(words), NOTHING, partial(draw, count, seed))
 
 
-def draw(count: dict[str, int], seed: int) -> Iterator[Picture]:
+def draw(count: Mapping[str, int], seed: int) -> Iterator[Picture]:
     """Yield `count[split]` pictures of every split, in order of `SPLITS`.
 
     Digits come in turn, so that every split is balanced over them; the handwriting sample, ink, ground and place are

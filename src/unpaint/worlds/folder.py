@@ -1,0 +1,69 @@
+"""The world `folder`: a user's own captioned pictures, in the layout of Hugging Face's imagefolder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unpaint.errors import UserError
+from unpaint.folder import Captioned, listing, pixels
+from unpaint.lineage.manifest import sha256
+from unpaint.worlds import SPLITS, Picture, World
+
+NOTHING = ("formless noise", "a blank", "a jumble", "a blend")
+"""What pictures of nothing are called: noise, one colour, a picture's shuffled cells, many pictures at once."""
+FEWEST = 5
+"""Pictures of each value in each split: fewer teach nothing and prove nothing."""
+TAKEN = ("split", "file_name", "file_sha256")
+"""Attributes that are added here."""
+
+
+def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, root: Path) -> World:
+    """What the metadata says.
+
+    Raises:
+        UserError: see `listing`; a dimension that is no column, or empty somewhere; too few pictures, in all or of a
+            value in a split.
+    """
+    path: Path = root / settings["path"]
+    rows = listing(path)
+    columns = rows[0].attributes
+    if clash := columns.keys() & set(TAKEN):
+        raise UserError(f"{path}: the column {min(clash)} is taken by Unpaint; give it another name")
+    if unknown := [name for name in dimensions if name not in columns]:
+        raise UserError(f"{path}: no column {unknown[0]}, which is asked for; the columns are {', '.join(columns)}")
+    for number, row in enumerate(rows, 1):
+        if empty := [name for name in dimensions if not row.attributes[name].strip()]:
+            raise UserError(f"{path}: row {number}: no {empty[0]}; every picture needs one")
+    values = {name: tuple(sorted({row.attributes[name] for row in rows})) for name in dimensions}
+    dealt = _deal(rows, settings["images"], seed, path)
+    for split, part in dealt.items():
+        for name in dimensions:
+            shown = Counter(row.attributes[name] for row in part)
+            if few := [value for value in values[name] if shown[value] < FEWEST]:
+                raise UserError(
+                    f"{path}: the split {split} shows {name} {few[0]} in {shown[few[0]]} of its {len(part)} pictures, "
+                    f"and needs {FEWEST}; raise world.images.{split}, add pictures, or leave out those of {few[0]}"
+                )
+    words = frozenset(word for row in rows for word in row.caption.lower().split())
+    return World(values, words, NOTHING, partial(_draw, path, dealt, settings["side"]))
+
+
+def _deal(rows: Sequence[Captioned], count: Mapping[str, int], seed: int, path: Path) -> dict[str, list[Captioned]]:
+    """Each picture to one split at most, by chance."""
+    if (wanted := sum(count[split] for split in SPLITS)) > len(rows):
+        raise UserError(f"{path}: {len(rows)} pictures, and world.images wants {wanted}; no two splits share one")
+    order = iter(np.random.default_rng(seed).permutation(len(rows)).tolist())
+    return {split: [rows[next(order)] for _ in range(count[split])] for split in SPLITS}
+
+
+def _draw(path: Path, dealt: Mapping[str, Sequence[Captioned]], side: int) -> Iterator[Picture]:
+    for split, part in dealt.items():
+        for row in part:
+            named = {"file_name": row.path.relative_to(path).as_posix(), "file_sha256": sha256(row.path)}
+            yield Picture(pixels(row.path, side), row.caption, {**row.attributes, "split": split, **named})
