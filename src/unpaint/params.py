@@ -447,8 +447,8 @@ def _check_world(params: Params, root: Path) -> None:
         said = " ".join([said, *(value for values in grammar.values.values() for value in values.both)])
         if foreign := [word for word in said.lower().split() if word not in shown.words]:
             raise UserError(
-                f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns it; "
-                "write the template and the values in the words of the captions"
+                f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
+                "it; write the template and the values in the words of the captions"
             )
 
 

@@ -65,7 +65,7 @@ def test_each_picture_is_dealt_once_and_leads_to_its_file(tmp_path):
             ["kind"],
             COUNT,
             {"kind": "hat"},
-            r"the split (base|judge|reference) shows kind hat in \d of its \d+ pictures, and needs 5; raise world.images",
+            r"the split (base|judge|reference) shows kind hat in \d of its \d+ pictures, and needs 5; raise world",
         ),
     ],
 )

@@ -12,9 +12,9 @@ from unpaint import params
 from unpaint.errors import UserError
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.stages.evaluate import _refuse_poor
+from unpaint.train.judge import build, configuration
 from unpaint.train.photographs import Photographs
 from unpaint.train.strokes import Strokes
-from unpaint.train.judge import build, configuration
 from unpaint.worlds import digits, folder
 
 ONE, TWO, OTHER = torch.eye(3)
