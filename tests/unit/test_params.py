@@ -27,9 +27,9 @@ def complaint(text, tmp_path):
     return str(caught.value).replace(str(path), "params.yaml")
 
 
-def changed(place, value):
-    """The real file with one leaf set, or taken out if `value` is None."""
-    fields = copy.deepcopy(GOOD)
+def changed(place, value, given=GOOD):
+    """The real file (or what is given) with one leaf set, or taken out if `value` is None."""
+    fields = copy.deepcopy(given)
     *way, last = place
     node = fields
     for key in way:
@@ -41,9 +41,10 @@ def changed(place, value):
     return yaml.safe_dump(fields, sort_keys=False)
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda p: p.name
-)
+WORLDS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("digits*.yaml")), ROOT / "presets" / "diversity.yaml"]
+
+
+@pytest.mark.parametrize("path", WORLDS, ids=lambda p: p.name)
 def test_params_yaml_and_every_preset_load(path):
     assert params.load(path).concepts
 
@@ -85,6 +86,58 @@ def test_the_laboratory_s_preset_differs_from_the_default_in_its_concepts_alone(
 )
 def test_oracles_and_contrasts_name_concepts_that_can_be_compared(place, value, message, tmp_path):
     assert complaint(changed(place, value), tmp_path).startswith(message)
+
+
+@pytest.fixture
+def garments(tmp_path):
+    """presets/folder.yaml as text, with fewer pictures, and a folder as it wants one."""
+    fields = yaml.safe_load((ROOT / "presets" / "folder.yaml").read_text(encoding="utf-8"))
+    fields["world"]["images"] = {"base": 200, "judge": 200, "reference": 400}
+    kinds, colours = (fields["grammars"]["garments"]["values"][name] for name in ("kind", "colour"))
+    kinds, colours = ([*values["train"], *values["test"]] for values in (kinds, colours))
+    folder = tmp_path / fields["world"]["path"]
+    folder.mkdir(parents=True)
+    lines = []
+    for number in range(800):
+        kind, colour = kinds[number % 10], colours[number // 10 % 8]
+        (folder / f"{number}.png").touch()
+        row = {"file_name": f"{number}.png", "caption": f"A {colour} {kind}", "kind": kind, "colour": colour}
+        lines.append(json.dumps(row))
+    (folder / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return fields
+
+
+def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(garments), encoding="utf-8")
+    assert params.load(path).world.kind == "folder"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["world", "path"], "data/worlds/gone", "data/worlds/gone: 0 of metadata.jsonl and metadata.csv are here"),
+        (["world", "path"], "/elsewhere", "world.path: string should match pattern"),
+        (["world", "kind"], "films", "world.kind: films is none of 'digits', 'folder'"),
+        (["world", "kind"], None, "world.kind: missing"),
+        (["world", "side"], None, "world.side: missing"),
+        (["world", "images", "base"], 201, "data/worlds/garments: 800 pictures, and world.images wants 801"),
+        (["questions", "size"], {"text": "{}", "none": []}, "data/worlds/garments: no column size, which is asked for"),
+        (
+            ["grammars", "garments", "template"],
+            "a photo of a {colour} {kind}",
+            "grammars.garments: no caption of the world has the word photo, so the base model never learns it",
+        ),
+        (
+            ["grammars", "garments", "values", "kind", "test"],
+            ["sneaker", "bag", "hat"],
+            "grammars.garments.values.kind: the world has no hat; it has ankle boot, bag,",
+        ),
+    ],
+)
+def test_what_the_folder_does_not_show_is_named(place, value, message, garments, tmp_path):
+    found = complaint(changed(place, value, garments), tmp_path).replace(f"{tmp_path}/", "")
+    assert found.startswith(f"params.yaml: {message}")
 
 
 def test_own_pictures_are_looked_for_with_the_rest(tmp_path):
