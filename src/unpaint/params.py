@@ -17,6 +17,7 @@ from unpaint.errors import UserError
 
 if TYPE_CHECKING:
     from unpaint.diversify.grammar import Lists
+    from unpaint.worlds import World as Shown
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -397,13 +398,14 @@ def load(path: Path) -> Params:
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
     try:
-        _check_world(params, path.parent)
+        world = _check_world(params, path.parent)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     tests = {}
     for name, concept in params.concepts.items():
         try:
             tests[name] = _expand(params, concept)["test"]
+            _check_reference(params, tests[name], world)
             _list_own(concept, path.parent)
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
@@ -422,7 +424,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
 
 
-def _check_world(params: Params, root: Path) -> None:
+def _check_world(params: Params, root: Path) -> Shown:
     """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
     from unpaint.worlds import find
 
@@ -450,6 +452,22 @@ def _check_world(params: Params, root: Path) -> None:
                 f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
                 "it; write the template and the values in the words of the captions"
             )
+    return shown
+
+
+def _check_reference(params: Params, test: Lists, world: Shown) -> None:
+    """FD compares a concept's retain pictures with held-out real ones of the same values; there must be enough."""
+    need = 2 * params.judge.embedding
+    wanted = {
+        name: values
+        for name in test.retain[0].attributes
+        if (values := {row.attributes[name] for row in test.retain}) & set(world.values[name])
+    }
+    if (found := world.held_out(wanted)) < need:
+        raise UserError(
+            f"test: about {found:.0f} held-out real pictures show what the retain prompts ask for; FD needs {need}, "
+            "twice judge.embedding: raise world.images.reference, or give the grammar more test values"
+        )
 
 
 def _expand(params: Params, concept: Concept) -> dict[str, Lists]:

@@ -41,11 +41,12 @@ def changed(place, value, given=GOOD):
     return yaml.safe_dump(fields, sort_keys=False)
 
 
-WORLDS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("digits*.yaml")), ROOT / "presets" / "diversity.yaml"]
+PRESETS = ROOT / "presets"
+OF_DIGITS = [ROOT / "params.yaml", *(path for path in sorted(PRESETS.glob("*.yaml")) if path.stem != "folder")]
 
 
-@pytest.mark.parametrize("path", WORLDS, ids=lambda p: p.name)
-def test_params_yaml_and_every_preset_load(path):
+@pytest.mark.parametrize("path", OF_DIGITS, ids=lambda p: p.name)
+def test_params_yaml_and_every_preset_of_digits_load(path):
     assert params.load(path).concepts
 
 
@@ -53,14 +54,21 @@ def test_params_yaml_is_the_preset_digits():
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "presets" / "digits.yaml").read_bytes()
 
 
-SHARED = ("seed", "threads", "world", "base", "judge", "sampling", "grammars", "methods", "questions", "evaluation")
+def shared(path, keys):
+    fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {key: fields[key] for key in keys}
 
 
-def test_the_laboratory_s_preset_differs_from_the_default_in_its_concepts_alone():
-    """Its base model and judge are the default's, so neither is trained anew."""
-    wide = yaml.safe_load((ROOT / "presets" / "digits-wide.yaml").read_text(encoding="utf-8"))
-    assert {key: wide[key] for key in SHARED} == {key: GOOD[key] for key in SHARED}
-    assert len(wide["concepts"]) == 14
+@pytest.mark.parametrize("path", OF_DIGITS, ids=lambda p: p.name)
+def test_base_model_and_judge_of_every_preset_of_digits_are_the_default_s(path):
+    """So that none of them trains either anew."""
+    keys = ("seed", "threads", "device", "world", "base", "judge", "questions")
+    assert shared(path, keys) == {key: GOOD[key] for key in keys}
+
+
+def test_the_laboratory_differs_from_the_default_in_its_concepts_alone():
+    keys = ("sampling", "grammars", "methods", "evaluation")
+    assert shared(PRESETS / "digits-wide.yaml", keys) == {key: GOOD[key] for key in keys}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +130,11 @@ def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
         (["world", "kind"], None, "world.kind: missing"),
         (["world", "side"], None, "world.side: missing"),
         (["world", "images", "base"], 201, "data/worlds/garments: 800 pictures, and world.images wants 801"),
+        (
+            ["world", "images", "reference"],
+            130,
+            "concepts.trouser: test: about 44 held-out real pictures show what the retain prompts ask for; FD needs",
+        ),
         (["questions", "size"], {"text": "{}", "none": []}, "data/worlds/garments: no column size, which is asked for"),
         (
             ["grammars", "garments", "template"],
@@ -281,6 +294,11 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             f"{CONCEPT}.test: 27 retain pictures; FD needs 128, twice judge.embedding",
         ),
         (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice judge.embedding"),
+        (
+            ["world", "images", "reference"],
+            3000,
+            f"{CONCEPT}: test: about 98 held-out real pictures show what the retain prompts ask for; FD needs 128,",
+        ),
         (["methods", "rg", "retain_weight"], float("inf"), "methods.rg.retain_weight: input should be a finite number"),
         (["world", "images", "judge"], None, "world.images.judge: missing; every key is required, presets/ show each"),
     ],

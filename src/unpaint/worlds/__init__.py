@@ -14,6 +14,10 @@ SPLITS = ("base", "judge", "reference")
 """Who sees a picture: the base model, the judge, or neither of them, so that it can tell how good both are."""
 
 
+Wanted = Mapping[str, Collection[str]]
+"""Values by dimension."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """One captioned picture, uint8 of shape (side, side, 3); its attributes name its split."""
@@ -32,12 +36,14 @@ class World:
         words: those that stand in its captions, in small letters.
         nothing: what pictures of nothing are called, with which its judge is trained.
         draw: gives the pictures of every split, in order of `SPLITS`.
+        held_out: about how many pictures of the split `reference` show one of the values wanted in each dimension.
     """
 
     values: Mapping[str, Sequence[str]]
     words: frozenset[str]
     nothing: Sequence[str]
     draw: Callable[[], Iterator[Picture]]
+    held_out: Callable[[Wanted], float]
 
 
 def find(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, root: Path = Path()) -> World:

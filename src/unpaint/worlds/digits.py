@@ -7,6 +7,7 @@ and places. Splits are made by handwriting sample, so no two splits ever share a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unpaint.worlds import SPLITS, Picture, World
+from unpaint.worlds import SPLITS, Picture, Wanted, World
 
 SIDE = 32
 HEIGHT = 20
@@ -73,7 +74,14 @@ def world(count: Mapping[str, int], seed: int) -> World:
     """What can be drawn."""
     words = {word for values in VALUES.values() for value in values for word in value.split()}
     words |= set(TEMPLATE.format(**dict.fromkeys(VALUES, "")).split())
-    return World(VALUES, frozenset(words), NOTHING, partial(draw, count, seed))
+    return World(VALUES, frozenset(words), NOTHING, partial(draw, count, seed), partial(_expected, count["reference"]))
+
+
+def _expected(pictures: int, wanted: Wanted) -> float:
+    """How many of so many pictures show one of the wanted values in each dimension, as values are drawn evenly."""
+    return pictures * math.prod(
+        len(set(values) & set(VALUES[name])) / len(VALUES[name]) for name, values in wanted.items()
+    )
 
 
 def draw(count: Mapping[str, int], seed: int) -> Iterator[Picture]:

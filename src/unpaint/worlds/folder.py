@@ -13,7 +13,7 @@ import numpy as np
 from unpaint.errors import UserError
 from unpaint.folder import Captioned, listing, pixels
 from unpaint.lineage.manifest import sha256
-from unpaint.worlds import SPLITS, Picture, World
+from unpaint.worlds import SPLITS, Picture, Wanted, World
 
 NOTHING = ("formless noise", "a blank", "a jumble", "a blend")
 """What pictures of nothing are called: noise, one colour, a picture's shuffled cells, many pictures at once."""
@@ -51,7 +51,13 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
                     f"and needs {FEWEST}; raise world.images.{split}, add pictures, or leave out those of {few[0]}"
                 )
     words = frozenset(word for row in rows for word in row.caption.lower().split())
-    return World(values, words, NOTHING, partial(_draw, path, dealt, settings["side"]))
+    return World(
+        values, words, NOTHING, partial(_draw, path, dealt, settings["side"]), partial(_count, dealt["reference"])
+    )
+
+
+def _count(held_out: Sequence[Captioned], wanted: Wanted) -> float:
+    return sum(all(row.attributes[name] in values for name, values in wanted.items()) for row in held_out)
 
 
 def _deal(rows: Sequence[Captioned], count: Mapping[str, int], seed: int, path: Path) -> dict[str, list[Captioned]]:
