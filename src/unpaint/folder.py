@@ -72,14 +72,18 @@ def listing(folder: Path) -> list[Captioned]:
 def pixels(path: Path, side: int) -> Pixels:
     """A picture as RGB, turned as its camera says, cut to its central square and scaled to `side` pixels.
 
-    Transparent pictures are laid on white.
+    Transparent pictures are laid on white; of 16 bits the upper 8 are kept.
 
     Raises:
-        UserError: the file is no readable picture.
+        UserError: the file is no readable picture, or of numbers that are no shades.
     """
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I;16"):  # Pillow would cut off all above 255
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.mode in ("I", "F"):
+                raise UserError(f"{path}: pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits")
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert("RGB")

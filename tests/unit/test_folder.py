@@ -109,3 +109,12 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
 def test_attributes_may_stand_together(folder):
     (folder / "metadata.jsonl").write_text(rows({**A, "attributes": {"colour": "grün", "pages": 3}}), encoding="utf-8")
     assert listing(folder)[0].attributes == {"kind": "shoe", "colour": "grün", "pages": "3"}
+
+
+def test_sixteen_bits_are_scaled_and_numbers_of_no_known_range_refused(tmp_path):
+    shades = np.array([[0, 0x1234], [0x8000, 0xFFFF]], dtype=np.uint16)
+    Image.fromarray(shades).save(tmp_path / "deep.png")
+    assert pixels(tmp_path / "deep.png", 2)[..., 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
+    Image.fromarray(np.eye(4, dtype=np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(UserError, match="float.tiff: pixels of 32 bits, whose range is unknown; save it with 8 or 16"):
+        pixels(tmp_path / "float.tiff", 2)
