@@ -116,5 +116,7 @@ def test_sixteen_bits_are_scaled_and_numbers_of_no_known_range_refused(tmp_path)
     Image.fromarray(shades).save(tmp_path / "deep.png")
     assert pixels(tmp_path / "deep.png", 2)[..., 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
     Image.fromarray(np.eye(4, dtype=np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(UserError, match=r"float\.tiff: pixels of 32 bits, whose range is unknown; save it with 8 or 16"):
+    with pytest.raises(
+        UserError, match=r"float\.tiff: pixels of 32 bits, whose range is unknown; save it with 8 or 16"
+    ):
         pixels(tmp_path / "float.tiff", 2)
