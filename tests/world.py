@@ -20,7 +20,7 @@ def tiny_params() -> dict[str, Any]:
     """params.yaml with every count cut down; the judge is too poor to mean anything, so its threshold is low."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["threads"] = 1
-    params["world"]["images"] = {"base": 60, "judge": 60, "reference": 1000}
+    params["world"]["images"] = {"base": 60, "judge": 60, "reference": 1200}
     params["base"]["threads"] = 1
     params["base"]["autoencoder"] |= {"steps": 4, "batch": 8}
     params["base"]["denoiser"] |= {"steps": 4, "batch": 8}

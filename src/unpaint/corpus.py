@@ -167,5 +167,5 @@ def _refuse_repeats(rows: Sequence[Row]) -> None:
             )
             raise UserError(
                 f"row {other} and row {number} are the same picture ({both}): {len(rows)} rows must be "
-                f"{len(rows)} pictures"
+                f"{len(rows)} pictures; of own pictures keep one, and delete the other's row of the metadata"
             )

@@ -7,7 +7,9 @@ further column is an attribute; a column `attributes` may hold several as a mapp
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from unpaint.errors import UserError
+from unpaint.lineage.manifest import sha256
 
 if TYPE_CHECKING:
     from unpaint.corpus import Pixels
@@ -37,28 +40,41 @@ def listing(folder: Path) -> list[Captioned]:
     """The pictures that the metadata names, in its order; no picture is opened.
 
     Raises:
-        UserError: no metadata, or a row that cannot be read, lacks a column, names a missing picture or one twice.
+        UserError: no metadata, or a row that cannot be read, lacks a column, names a missing picture or one twice; a
+            folder or a name that one of the two engines could not follow.
     """
+    if folder.is_symlink():
+        raise UserError(
+            f"{folder}: a link, which DVC does not follow; move the pictures there, or mount their disk there"
+        )
     found = [folder / name for name in NAMES if (folder / name).is_file()]
     if len(found) != 1:
         raise UserError(
             f"{folder}: {len(found)} of {' and '.join(NAMES)} are here; it needs one, with file_name, caption"
         )
+    if braced := sorted(path.name for path in folder.rglob("*") if set("{}") & set(path.name)):
+        raise UserError(f"{folder}: {braced[0]}: braces are Snakemake's wildcards; give the file another name")
     metadata, inside = found[0], folder.resolve()
     rows: list[Captioned] = []
     seen: set[str] = set()
     for number, fields in _rows(metadata):
         where = f"{metadata}: row {number}"
-        if missing := [name for name in ("file_name", "caption") if not fields.get(name)]:
-            raise UserError(f"{where}: no {' and no '.join(missing)}; every picture needs both")
-        name = fields.pop("file_name")
+        if missing := [name for name in ("file_name", "caption") if not fields.get(name, "").strip()]:
+            raise UserError(f"{where}: no {' and no '.join(missing)}; every picture needs both, as text")
+        if clash := sorted(fields.keys() & {"file_sha256", "set"}):
+            raise UserError(f"{where}: the column {clash[0]} is taken by Unpaint; give it another name")
+        name = os.path.normpath(fields.pop("file_name"))
         if name in seen:
             raise UserError(f"{where}: {name} stands there twice; keep one row a picture")
         seen.add(name)
         path = folder / name
-        if not path.resolve().is_relative_to(inside):
+        try:
+            within, there = path.resolve().is_relative_to(inside), path.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            within, there = True, False
+        if not within:
             raise UserError(f"{where}: {name} lies outside the folder; put the picture into it")
-        if not path.is_file():
+        if not there:
             raise UserError(f"{where}: there is no picture {name}; add it or delete the row")
         caption = fields.pop("caption")
         if rows and fields.keys() != rows[0].attributes.keys():
@@ -67,6 +83,11 @@ def listing(folder: Path) -> list[Captioned]:
     if not rows:
         raise UserError(f"{metadata}: names no picture; add a row for each")
     return rows
+
+
+def traced(row: Captioned, folder: Path) -> dict[str, str]:
+    """A picture's attributes, with the name and the sha256 of its file."""
+    return {**row.attributes, "file_name": row.path.relative_to(folder).as_posix(), "file_sha256": sha256(row.path)}
 
 
 def pixels(path: Path, side: int) -> Pixels:
@@ -80,7 +101,8 @@ def pixels(path: Path, side: int) -> Pixels:
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I;16"):  # Pillow would cut off all above 255
+            if image.mode.startswith("I;16") or (image.mode == "I" and opened.format == "PPM"):
+                # Pillow would cut off all above 255
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.mode in ("I", "F"):
                 raise UserError(f"{path}: pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits")
@@ -95,27 +117,47 @@ def pixels(path: Path, side: int) -> Pixels:
 
 
 def _rows(metadata: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row with its number from 1, every value as text."""
+    """Each row with its number from 1, every value as text; what is missing is empty."""
     try:
         text = metadata.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{metadata}: not a text in UTF-8; save it as one") from None
-    if metadata.suffix == ".csv":
-        for number, cells in enumerate(csv.DictReader(text.splitlines()), 1):
+    yield from enumerate(_from_csv(metadata, text) if metadata.suffix == ".csv" else _from_json(metadata, text), 1)
+
+
+def _from_csv(metadata: Path, text: str) -> Iterator[dict[str, str]]:
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    number = 0
+    try:
+        header = list(table.fieldnames or [])
+        if twice := [name for name in header if header.count(name) > 1]:
+            raise UserError(f"{metadata}: the column {twice[0]} stands there twice; keep one")
+        for number, cells in enumerate(table, 1):
             if None in cells or None in cells.values():
                 raise UserError(f"{metadata}: row {number}: not as many cells as the header; quote commas in captions")
-            yield number, dict(cells)
-        return
-    for number, line in enumerate(filter(str.strip, text.splitlines()), 1):
+            yield dict(cells)
+    except csv.Error as error:
+        raise UserError(f"{metadata}: row {number + 1}: {error}; close its quotes") from None
+
+
+def _from_json(metadata: Path, text: str) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(filter(str.strip, text.split("\n")), 1):
         try:
             fields: Any = json.loads(line)
+            json.dumps(fields, ensure_ascii=False).encode()  # half a character passes for JSON, but for no text
         except ValueError:
             fields = None
         if not isinstance(fields, dict):
             raise UserError(f"{metadata}: row {number}: not a JSON object; write one a line")
-        if isinstance(fields.get("attributes"), dict):
-            fields |= fields.pop("attributes")
-        yield (
-            number,
-            {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()},
-        )
+        if isinstance(more := fields.get("attributes"), dict):
+            del fields["attributes"]
+            if twice := sorted(more.keys() & fields.keys()):
+                raise UserError(f"{metadata}: row {number}: {twice[0]} stands there and in its attributes; keep one")
+            fields |= more
+        yield {name: _text(name, value) for name, value in fields.items()}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None or name in ("file_name", "caption") else json.dumps(value, ensure_ascii=False)

@@ -51,8 +51,8 @@ class Folder(Section):
     """A user's own captioned pictures, in the layout of Hugging Face's imagefolder."""
 
     kind: Literal["folder"]
-    path: Annotated[str, StringConstraints(pattern=r"^data/worlds/[^/]+$")]
-    side: Annotated[int, Field(ge=16)] = Field(description="pixels; pictures are cut to their centre and scaled")
+    path: Annotated[str, StringConstraints(pattern=r"^data/worlds/[^/{}.][^/{}]*$")]
+    side: Annotated[int, Field(ge=16, multiple_of=8)] = Field(description="pixels; a multiple of 8, as diffusers wants")
     images: Pictures
 
 
@@ -155,7 +155,7 @@ class Grammar(Section):
                 raise ValueError(
                     f"values.{name}: {', '.join(sorted(leaked))} leaks: it stands in train and in test; keep it in one"
                 )
-        asked = set(re.findall(r"{(\w*)}", self.template))
+        asked = set(re.findall(r"{([\w-]*)}", self.template))
         if asked != set(self.values):
             odd = ", ".join(sorted(asked ^ set(self.values)))
             raise ValueError(f"template: {odd} stands in only one of template and values; every dimension needs both")
@@ -189,7 +189,7 @@ class Split(Section):
         return self
 
 
-Source = Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/]+)$")]
+Source = Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/{}.][^/{}]*)$")]
 
 
 class Sources(Section):
@@ -293,6 +293,8 @@ class Question(Section):
     def _has_a_place(self) -> Self:
         if self.text.count("{}") != 1:
             raise ValueError(f"text: {self.text!r} needs {{}} once, where the value goes")
+        if re.search(r"[{}]", self.text.replace("{}", "")):
+            raise ValueError(f"text: {self.text!r} has braces beside {{}}; leave them out")
         return self
 
 
@@ -426,8 +428,11 @@ def schema() -> dict[str, Any]:
 
 def _check_world(params: Params, root: Path) -> Shown:
     """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
-    from unpaint.worlds import find
+    from unpaint.worlds import find, words_of
 
+    for name, grammar in params.grammars.items():
+        if unasked := [dimension for dimension in grammar.values if dimension not in params.questions]:
+            raise UserError(f"questions: none for {unasked[0]}, a dimension of grammars.{name}; add one")
     shown = find(params.world.model_dump(), list(params.questions), params.seed, root)
     known = ", ".join(shown.values)
     if missing := [dimension for dimension in shown.values if dimension not in params.questions]:
@@ -445,9 +450,9 @@ def _check_world(params: Params, root: Path) -> Shown:
                 raise UserError(f"{where}: the world has no {dimension}; it has {known}")
             if odd := [value for value in values.both if value not in shown.values[dimension]]:
                 raise UserError(f"{where}: the world has no {odd[0]}; it has {', '.join(shown.values[dimension])}")
-        said = re.sub(r"{\w*}", " ", grammar.template)
+        said = re.sub(r"{[\w-]*}", " ", grammar.template)
         said = " ".join([said, *(value for values in grammar.values.values() for value in values.both)])
-        if foreign := [word for word in said.lower().split() if word not in shown.words]:
+        if foreign := [word for word in words_of(said) if word not in shown.words]:
             raise UserError(
                 f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
                 "it; write the template and the values in the words of the captions"

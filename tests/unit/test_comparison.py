@@ -44,7 +44,17 @@ def test_a_difference_is_the_one_that_was_planted():
 def test_seeds_are_pooled():
     found = comparison.difference([pool(ua=1), pool(ua=0.5)], [pool(ua=0), pool(ua=0)], TARGETS, REAL)
     assert found["UA"]["delta"] == pytest.approx(0.75)
-    assert found["UA"]["n"] == 2 * N
+    assert found["UA"]["n"] == N
+
+
+def test_a_seed_that_repeats_another_narrows_no_interval():
+    one, other = pool(ua=0.9, ra=0.8, shift=0.1), pool(ua=0.5, ra=0.9, seed=1)
+    alone = comparison.difference([one], [other], TARGETS, REAL)
+    twice = comparison.difference([one, one], [other, other], TARGETS, REAL)
+    for name, found in twice.items():
+        assert found["n"] == alone[name]["n"]
+        # Newcombe's interval is wider than the normal one by a term that further pictures shrink faster
+        assert (found["low"], found["high"]) == pytest.approx((alone[name]["low"], alone[name]["high"]), abs=0.004)
 
 
 def test_pools_of_other_prompts_are_refused():

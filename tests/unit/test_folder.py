@@ -120,3 +120,43 @@ def test_sixteen_bits_are_scaled_and_numbers_of_no_known_range_refused(tmp_path)
         UserError, match=r"float\.tiff: pixels of 32 bits, whose range is unknown; save it with 8 or 16"
     ):
         pixels(tmp_path / "float.tiff", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metadata.jsonl", rows({**A, "caption": None}), "row 1: no caption; every picture needs both, as text"),
+        ("metadata.jsonl", rows({**A, "caption": ["a", "b"]}), "row 1: no caption"),
+        ("metadata.jsonl", rows({**A, "caption": "  "}), "row 1: no caption"),
+        ("metadata.jsonl", '{"file_name": "a.png", "caption": "\\ud83d"}', "row 1: not a JSON object"),
+        ("metadata.jsonl", rows(A, {**A, "file_name": "./a.png"}), "row 2: a.png stands there twice"),
+        ("metadata.jsonl", rows({**A, "file_name": "a\0.png"}), "row 1: there is no picture a"),
+        ("metadata.jsonl", rows({**A, "attributes": {"kind": "b"}}), "row 1: kind stands there and in its attributes"),
+        ("metadata.jsonl", rows({**A, "file_sha256": "1"}), "row 1: the column file_sha256 is taken by Unpaint"),
+        ("metadata.csv", "file_name,caption,kind,kind\na.png,b,c,d\n", "the column kind stands there twice"),
+        ("metadata.csv", 'file_name,caption\na.png,"a red\nsub/b.png,y\n', "row 1: unexpected end of data; close"),
+    ],
+)
+def test_rows_that_would_be_misread_are_refused(folder, name, text, message):
+    (folder / name).write_text(text, encoding="utf-8", newline="")
+    with pytest.raises(UserError, match=message):
+        listing(folder)
+
+
+def test_a_line_break_inside_a_caption_stays(folder):
+    (folder / "metadata.csv").write_text('file_name,caption\na.png,"a red\ncoat"\n', encoding="utf-8", newline="")
+    assert listing(folder)[0].caption == "a red\ncoat"
+    (folder / "metadata.csv").unlink()
+    (folder / "metadata.jsonl").write_text(rows({**A, "caption": "a\u2028b"}), encoding="utf-8")
+    assert listing(folder)[0].caption == "a\u2028b"
+
+
+def test_what_an_engine_could_not_follow_is_refused(folder, tmp_path):
+    (folder / "metadata.jsonl").write_text(rows(A), encoding="utf-8")
+    (folder / "sub" / "photo {1}.txt").touch()
+    with pytest.raises(UserError, match=r"photo \{1\}.txt: braces are Snakemake's wildcards"):
+        listing(folder)
+    (folder / "sub" / "photo {1}.txt").unlink()
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(UserError, match="a link, which DVC does not follow"):
+        listing(tmp_path / "link")

@@ -81,5 +81,7 @@ def test_a_column_that_unpaint_writes_is_refused(tmp_path):
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "a.png")
     (folder / "metadata.csv").write_text("file_name,caption,split\na.png,a hat,train\n", encoding="utf-8")
-    with pytest.raises(UserError, match="the column split is taken by Unpaint; give it another name"):
+    with pytest.raises(
+        UserError, match="the column split is taken by Unpaint, which deals its own; give it another name"
+    ):
         find(settings(), [], 0, tmp_path)

@@ -258,3 +258,17 @@ def test_a_dimension_that_the_concept_empties_is_refused():
 def test_a_concept_without_another_value_in_its_place_is_refused():
     with pytest.raises(UserError, match=r"^digit: no value is left to stand in the concept's place; give another$"):
         expand(digits(), [("digit", "two")], counts(1, ["two"]), 0)
+
+
+def test_the_order_of_dimensions_in_the_file_changes_no_prompt():
+    values = {"b": {"train": ["p", "q", "r"], "test": ["s", "t"]}, "a": {"train": ["u", "v"], "test": ["w", "x"]}}
+    splits = {
+        name: {"prompts": 2, "replacement": "value", "images_per_prompt": {"forget": 2, "retain": 3}}
+        for name in ("train", "test")
+    }
+    lists = [
+        expand(Grammar("{a} {b}", dict(order), []), [("b", "p")], splits, 3)
+        for order in (values.items(), sorted(values.items()))
+    ]
+    assert [row.prompt for row in lists[0]["test"].retain] == [row.prompt for row in lists[1]["test"].retain]
+    assert lists[0] == lists[1]

@@ -115,6 +115,15 @@ def garments(tmp_path):
     return fields
 
 
+def test_words_are_told_from_commas_and_full_stops(garments, tmp_path):
+    folder = tmp_path / garments["world"]["path"]
+    text = (folder / "metadata.jsonl").read_text(encoding="utf-8")
+    (folder / "metadata.jsonl").write_text(text.replace('", "kind', '.", "kind'), encoding="utf-8")
+    garments["grammars"]["garments"]["template"] = "a {kind}, {colour}"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(garments), encoding="utf-8")
+    assert params.load(tmp_path / "params.yaml")
+
+
 def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(garments), encoding="utf-8")
@@ -129,6 +138,15 @@ def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
         (["world", "kind"], "films", "world.kind: films is none of 'digits', 'folder'"),
         (["world", "kind"], None, "world.kind: missing"),
         (["world", "side"], None, "world.side: missing"),
+        (["world", "side"], 28, "world.side: input should be a multiple of 8"),
+        (["world", "path"], "data/worlds/..", "world.path: string should match pattern"),
+        (["world", "path"], "data/worlds/a{b}", "world.path: string should match pattern"),
+        (["questions", "colour"], None, "questions: none for colour, a dimension of grammars.garments; add one"),
+        (
+            ["questions", "colour", "text"],
+            "a {} in {x}",
+            "questions.colour.text: 'a {} in {x}' has braces beside {}; leave them out",
+        ),
         (["world", "images", "base"], 201, "data/worlds/garments: 800 pictures, and world.images wants 801"),
         (
             ["world", "images", "reference"],
@@ -256,7 +274,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (["concepts", "judge"], GOOD["concepts"][FIRST], "concepts.judge: the name judge is taken; choose another"),
         (["concepts", "summaries"], GOOD["concepts"][FIRST], "concepts.summaries: the name summaries is taken"),
         (["methods", "encoded"], GOOD["methods"]["rg"], "methods.encoded: the name encoded is taken; choose another"),
-        (["questions", OTHER], None, f"questions: none for {OTHER}; the judge needs one for all that the world shows"),
+        (["questions", OTHER], None, f"questions: none for {OTHER}, a dimension of grammars.digits; add one"),
         (
             ["questions", "mood"],
             GOOD["questions"][OTHER],
@@ -297,7 +315,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (
             ["world", "images", "reference"],
             3000,
-            f"{CONCEPT}: test: about 98 held-out real pictures show what the retain prompts ask for; FD needs 128,",
+            f"{CONCEPT}: test: about 68 held-out real pictures show what the retain prompts ask for; FD needs 128,",
         ),
         (["methods", "rg", "retain_weight"], float("inf"), "methods.rg.retain_weight: input should be a finite number"),
         (["world", "images", "judge"], None, "world.images.judge: missing; every key is required, presets/ show each"),
@@ -384,6 +402,6 @@ def test_a_file_that_is_no_text_is_refused(content, tmp_path):
         params.load(path)
 
 
-def test_targets_come_in_the_order_of_the_file():
+def test_targets_come_in_the_order_of_their_dimensions():
     fields = {**GOOD["concepts"][FIRST], "forget": {"ink": ["red", "blue"], "digit": "two"}}
-    assert params.Concept.model_validate(fields).targets == [("ink", "red"), ("ink", "blue"), ("digit", "two")]
+    assert params.Concept.model_validate(fields).targets == [("digit", "two"), ("ink", "red"), ("ink", "blue")]

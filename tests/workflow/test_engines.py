@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.world import clone, commit, run, tiny_params, write_params
+from tests.world import ROOT, clone, commit, make_project, run, tiny_params, write_params
 
 NOTHING = "Nothing to be done"
 
@@ -367,3 +368,16 @@ def test_environments_pin_what_the_lock_pins() -> None:
         pins = dict(pin.split("==") for pin in given["dependencies"][-1]["pip"])
         assert pins
         assert pins == {package: lock[package] for package in pins}
+
+
+def test_the_comparison_reads_the_files_of_each_concept_as_its_own(tmp_path: Path) -> None:
+    """Concepts stand in no order of their names in this preset."""
+    params = yaml.safe_load((ROOT / "presets" / "digits-wide.yaml").read_text(encoding="utf-8"))
+    project = make_project(tmp_path / "wide", params)
+    printed = run(project, "snakemake", "-n", "-p", "results/comparison.json")
+    command = next(line for line in printed.splitlines() if "stages.compare" in line)
+    words = shlex.split(command)
+    settings = json.loads(words[words.index("--settings") + 1])
+    base = words[words.index("--base") + 1 : words.index("--models")]
+    named = [Path(path).name.partition(".")[0] for path in base]
+    assert [name for name, _ in settings["concepts"]] == named == list(params["concepts"])

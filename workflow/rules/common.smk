@@ -56,7 +56,8 @@ def own_set(wildcards):
 
 def listing(folder):
     """The metadata file of a folder of own pictures; none for what the base model renders or the world draws."""
-    return sorted(str(path) for path in Path(folder).glob("metadata.*")) if folder else []
+    names = ("metadata.jsonl", "metadata.csv")
+    return [f"{folder}/{name}" for name in names if Path(folder, name).is_file()] if folder else []
 
 
 def pictures(folder):

@@ -46,7 +46,8 @@ rule compare:
             "seeds",
             "oracles",
             "contrasts",
-            concepts={name: given["forget"] for name, given in config["concepts"].items()},
+            # a list: JSON's keys are sorted, and the files come in the order of params.yaml
+            concepts=[[name, given["forget"]] for name, given in config["concepts"].items()],
             methods=[*config["methods"]],
         ),
     message:

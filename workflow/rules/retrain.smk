@@ -15,6 +15,7 @@ rule retrain:
             "train/fit.py",
             "resume.py",
             "corpus.py",
+            "worlds/__init__.py",
             "models/checkpoint.py",
         ),
         env="workflow/envs/torch.yaml",

@@ -67,7 +67,7 @@ class Grammar:
 
     def text(self, values: Mapping[str, str]) -> str:
         """The template filled; a dimension without a value is dropped, and the gap it leaves is closed."""
-        text = re.sub(r"{(\w+)}", lambda found: values.get(found[1], ""), self.template)
+        text = re.sub(r"{([\w-]+)}", lambda found: values.get(found[1], ""), self.template)
         return re.sub(r"\s+([,.;:!?]|$)", r"\1", re.sub(r"\s+", " ", text)).strip()
 
 
@@ -100,8 +100,8 @@ def expand(
 
 
 def targets_of(forget: Mapping[str, str | Sequence[str]]) -> list[Target]:
-    """The forgotten (dimension, value) pairs of a concept (dimension: value, or several), in the order of the file."""
-    return [(d, v) for d, given in forget.items() for v in ([given] if isinstance(given, str) else given)]
+    """The forgotten (dimension, value) pairs of a concept (dimension: value, or several), by dimension."""
+    return [(d, v) for d, given in sorted(forget.items()) for v in ([given] if isinstance(given, str) else given)]
 
 
 def image_seed(seed: int, split: str, pair: int, number: int) -> int:
@@ -150,9 +150,14 @@ def _expand_split(
 def _contexts(
     grammar: Grammar, split: str, values: Mapping[str, list[str]], target: Target, targets: Sequence[Target]
 ) -> list[dict[str, str]]:
-    """Every choice of values around a target: no forgotten value in any other dimension."""
+    """Every choice of values around a target: no forgotten value in any other dimension.
+
+    In the order of the dimensions' names, so that params.yaml and a stage's settings as JSON give the same prompts.
+    """
     forgotten = {value for _, value in targets}
-    others = {name: [v for v in given if v not in forgotten] for name, given in values.items() if name != target[0]}
+    others = {
+        name: [v for v in given if v not in forgotten] for name, given in sorted(values.items()) if name != target[0]
+    }
     if empty := [name for name, given in others.items() if not given]:
         raise UserError(
             f"{empty[0]}: no value is left for the {split} split once the concept is left out; give another"

@@ -28,8 +28,11 @@ def frechet(first: Floats, second: Floats) -> float:
     return float(difference @ difference + np.trace(one) + np.trace(two) - 2 * cross)
 
 
-def distance(features: Floats, base: Floats, reference: Floats) -> Score:
+def distance(features: Floats, base: Floats, reference: Floats, pools: int = 1) -> Score:
     """FD of a pool's features (n, d) to the reference's (m, d), and its difference from the base model's FD.
+
+    Args:
+        pools: how many pools, one after the other and of the same prompts and seeds, `features` and `base` consist of.
 
     Raises:
         UserError: too few pictures for the width of the features.
@@ -41,12 +44,12 @@ def distance(features: Floats, base: Floats, reference: Floats) -> Score:
             f"{features.shape[1]} need at least {need} of each: raise test.images_per_prompt.retain or "
             "world.images.reference"
         )
-    value, low, high = between(features, reference)
+    value, error = jackknife(lambda groups: _kept(features, reference, groups, pools), GROUPS)
     delta, delta_error = jackknife(
-        lambda groups: _kept(features, reference, groups) - _kept(base, reference, groups), GROUPS
+        lambda groups: _kept(features, reference, groups, pools) - _kept(base, reference, groups, pools), GROUPS
     )
-    delta_half = Z * delta_error
-    return Score(value, low, high, len(features), delta, delta - delta_half, delta + delta_half)
+    half, delta_half = Z * error, Z * delta_error
+    return Score(value, value - half, value + half, len(features), delta, delta - delta_half, delta + delta_half)
 
 
 def between(first: Floats, second: Floats) -> tuple[float, float, float]:
@@ -55,9 +58,7 @@ def between(first: Floats, second: Floats) -> tuple[float, float, float]:
     return value, value - Z * error, value + Z * error
 
 
-def _kept(features: Floats, reference: Floats, groups: NDArray[np.bool_]) -> float:
-    """FD of the rows whose group (row number modulo the number of groups) is left in."""
-    size = len(groups)
-    return frechet(
-        features[groups[np.arange(len(features)) % size]], reference[groups[np.arange(len(reference)) % size]]
-    )
+def _kept(features: Floats, reference: Floats, groups: NDArray[np.bool_], pools: int = 1) -> float:
+    """FD of the rows whose group (row number in its pool, modulo the number of groups) is left in."""
+    rows = np.arange(len(features)) % (len(features) // pools)
+    return frechet(features[groups[rows % len(groups)]], reference[groups[np.arange(len(reference)) % len(groups)]])

@@ -11,13 +11,14 @@ from unpaint.evaluate.judgements import Judgements
 
 
 def score(
-    found: Judgements, before: Judgements, targets: Targets, reference: statistics.Floats
+    found: Judgements, before: Judgements, targets: Targets, reference: statistics.Floats, pools: int = 1
 ) -> dict[str, statistics.Score]:
     """Every metric of a pool, with intervals and the paired difference from another pool at the same prompts and seeds.
 
     Args:
         before: the other pool: the base model's, or that of another unlearned model.
         reference: the judge's features (n, d) of held-out real pictures.
+        pools: how many pools of equal prompts and seeds `found` and `before` each consist of.
     """
     one, other = outcomes(found, targets), outcomes(before, targets)
     retain = found.rows("retain")
@@ -26,7 +27,7 @@ def score(
         "RA": statistics.proportion(one["RA"], other["RA"]),
         "attributes": statistics.mean(one["attributes"], other["attributes"]),
         "AS": statistics.mean(one["AS"], other["AS"]),
-        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
+        "FD": distribution.distance(found.features[retain], before.features[retain], reference, pools),
     }
 
 

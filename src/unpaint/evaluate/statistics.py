@@ -50,7 +50,7 @@ def mean(values: Sequence[float], base: Sequence[float]) -> Score:
     return Score(value, low, high, len(values), delta, delta_low, delta_high)
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: float) -> tuple[float, float]:
     """Wilson's 95 % score interval of a proportion."""
     share = hits / n
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)

@@ -67,6 +67,8 @@ def rules() -> list[Job]:
 
 def stages() -> list[Job]:
     """DVC's stages, but for `params`, which has no rule."""
+    from dvc.stage import PipelineStage
+
     with repository() as repo:
         return [
             Job(
@@ -75,7 +77,8 @@ def stages() -> list[Job]:
                 frozenset(dep.def_path for dep in stage.deps if dep.def_path != "params.yaml"),
             )
             for stage in repo.index.stages
-            if stage.name != "params"
+            # what `dvc add` keeps is no stage of the pipeline
+            if isinstance(stage, PipelineStage) and stage.name != "params"
         ]
 
 

@@ -131,8 +131,8 @@ def _hashes(inputs: dict[str, Path | list[Path]], listings: set[str]) -> dict[st
 
 def _of_folder(folder: Path) -> str:
     """One hash of every file in a folder and of its path there."""
-    files = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256("".join(f"{name}\n{sha256(path)}\n" for name, path in files).encode()).hexdigest()
+    files = sorted((os.fsencode(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(name + f"\n{sha256(path)}\n".encode() for name, path in files)).hexdigest()
 
 
 def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:

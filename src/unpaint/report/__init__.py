@@ -146,7 +146,7 @@ def _all_values(concept: Concept) -> list[tuple[str, Markup]]:
 
 
 def _values(concept: Concept, dimension: str) -> list[charts.Values]:
-    """Accuracy per value of a dimension, the seeds of a method pooled."""
+    """Accuracy per value of a dimension, the seeds of a method pooled; intervals are as wide as one seed's."""
     groups = [("base model", 0, [concept.base])]
     groups += [(method, models[0].series, models) for method, models in concept.methods.items()]
     rows: list[charts.Values] = []
@@ -156,7 +156,7 @@ def _values(concept: Concept, dimension: str) -> list[charts.Values]:
             cells = [model.summary["values"].get(dimension, {}).get(value, {"hits": 0, "n": 0}) for model in models]
             hits, n = (sum(cell[key] for cell in cells) for key in ("hits", "n"))
             if n:
-                marks.append((name, series, (hits / n, *wilson(hits, n)), n))
+                marks.append((name, series, (hits / n, *wilson(hits / len(models), n / len(models))), n // len(models)))
         rows.append((value, marks))
     return rows
 

@@ -71,10 +71,11 @@ def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
         if each:
             lost = min(each, key=lambda one: one["delta"])
             where = f"{lost['dimension']} {lost['value']}, after forgetting {lost['concept']}"
-            rows.append((method, [_cell(RA, lost), (where, ""), (str(lost["n"]), "")]))
+            rows.append((method, [(RA.signed(lost["delta"]), ""), (where, ""), (str(lost["n"]), "")]))
     return Table(
         "What lost most",
-        "Of all values that were to be kept, the one whose accuracy fell most against the base model.",
+        "Of all values that were to be kept, the one whose accuracy fell most against the base model. It is picked "
+        "among many, so chance has a part in it, and no interval is given.",
         ["difference", "value", "pictures"],
         rows,
     )

@@ -24,7 +24,7 @@ def compare(
 
     The files of each role come in the order of the product of concepts, methods and seeds.
     """
-    targets = {name: targets_of(forget) for name, forget in settings["concepts"].items()}
+    targets = {name: targets_of(forget) for name, forget in settings["concepts"]}
     methods, seeds, wanted = settings["methods"], settings["seeds"], settings["oracles"]
     bases = _read(base, product(targets))
     found = _read(models, product(targets, methods, seeds))

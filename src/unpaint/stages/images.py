@@ -9,7 +9,7 @@ from typing import Any
 from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
-from unpaint.lineage.manifest import Manifest, sha256
+from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, main, progress
 from unpaint.models.checkpoint import load
 from unpaint.models.latent_unet import load_pipeline
@@ -49,9 +49,8 @@ def _rendered(pipeline: Any, wanted: list[Prompt], settings: Settings) -> Iterat
 def _own(source: Path, side: int) -> Iterator[Row]:
     """The user's pictures at the base model's size; their place in the metadata stands for pair and seed."""
     for number, found in enumerate(folder.listing(source)):
-        file = {"file_name": found.path.relative_to(source).as_posix(), "file_sha256": sha256(found.path)}
         picture = encode(folder.pixels(found.path, side))
-        yield Row(picture, found.caption, f"own-{number:06d}", number, {**found.attributes, **file})
+        yield Row(picture, found.caption, f"own-{number:06d}", number, folder.traced(found, source))
 
 
 if __name__ == "__main__":

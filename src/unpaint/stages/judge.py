@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unpaint.corpus import Row, read, stack
+from unpaint.errors import UserError
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
@@ -44,6 +45,7 @@ def judge(
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
     autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
+    _refuse_long(tokenizer, [row.prompt for row in own], questions)
     easel = EASELS[settings["world"]](
         pixels,
         [row.prompt for row in own],
@@ -68,6 +70,16 @@ def judge(
     real = [{name: row.attributes[name] for name in questions} for row in held_out]
     references.write(reference, references.Reference(real, features.double().numpy()), manifest)
     write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
+
+
+def _refuse_long(tokenizer: open_clip.SimpleTokenizer, captions: list[str], questions: dict[str, Question]) -> None:
+    """What stands beyond the last token would be cut off, and texts that differ there would be one to the judge."""
+    for text in sorted({*captions, *(question.text for question in questions.values())}):
+        if (tokens := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:
+            raise UserError(
+                f"{text!r} has {tokens} tokens, more than judge.tokens {tokenizer.context_length}; raise that, or "
+                "shorten the text"
+            )
 
 
 def measure(clip: Judge, rows: list[Row], features: Tensor, questions: dict[str, Question]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings, main
 from unpaint.stages.base import train
+from unpaint.worlds import TRACE
 
 
 def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeline: OutDir) -> None:
@@ -18,12 +19,14 @@ def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pip
 
 
 def without(rows: list[Row], forgotten: set[str]) -> list[Row]:
-    """The rows that show none of the values.
+    """The rows that show none of the values, in whatever column.
 
     Raises:
         UserError: none is left.
     """
-    kept = [row for row in rows if not forgotten & set(row.attributes.values())]
+    kept = [
+        row for row in rows if not forgotten & {value for name, value in row.attributes.items() if name not in TRACE}
+    ]
     if not kept:
         raise UserError(f"the world shows nothing without {', '.join(sorted(forgotten))}; no oracle can be trained")
     return kept

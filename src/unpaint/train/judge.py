@@ -105,7 +105,8 @@ def fit_judge(
         for dimension, ((name, values), part) in enumerate(zip(easel.values.items(), parts, strict=False)):
             target = facts[:, dimension].clone()
             for offset, text_of_none in enumerate(questions[name].none):
-                target[[caption == text_of_none for caption in captions]] = len(values) + offset
+                called = torch.tensor([caption == text_of_none for caption in captions])
+                target[called & (facts[:, dimension] < 0)] = len(values) + offset
             known = (target >= 0).to(device)
             total = total + functional.cross_entropy(part[known], target.to(device)[known])
         return total

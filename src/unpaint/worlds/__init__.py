@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ SPLITS = ("base", "judge", "reference")
 """Who sees a picture: the base model, the judge, or neither of them, so that it can tell how good both are."""
 
 
+TRACE = ("split", "sample", "file_name", "file_sha256")
+"""Attributes that say where a picture comes from, not what it shows."""
 Wanted = Mapping[str, Collection[str]]
 """Values by dimension."""
 
@@ -33,10 +36,11 @@ class World:
 
     Attributes:
         values: by dimension; base model and judge know nothing else.
-        words: those that stand in its captions, in small letters.
+        words: those that stand in the captions of its base split, in small letters.
         nothing: what pictures of nothing are called, with which its judge is trained.
         draw: gives the pictures of every split, in order of `SPLITS`.
-        held_out: about how many pictures of the split `reference` show one of the values wanted in each dimension.
+        held_out: how many pictures of its reference split, at least about, show one of the wanted values in each
+            dimension.
     """
 
     values: Mapping[str, Sequence[str]]
@@ -44,6 +48,11 @@ class World:
     nothing: Sequence[str]
     draw: Callable[[], Iterator[Picture]]
     held_out: Callable[[Wanted], float]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in small letters, without what stands between them."""
+    return re.findall(r"[\w'-]+", text.lower())
 
 
 def find(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, root: Path = Path()) -> World:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unpaint.worlds import SPLITS, Picture, Wanted, World
+from unpaint.worlds import SPLITS, Picture, Wanted, World, words_of
 
 SIDE = 32
 HEIGHT = 20
@@ -72,16 +72,17 @@ SHARES = {"base": 0.06, "judge": 0.66, "reference": 0.28}
 
 def world(count: Mapping[str, int], seed: int) -> World:
     """What can be drawn."""
-    words = {word for values in VALUES.values() for value in values for word in value.split()}
-    words |= set(TEMPLATE.format(**dict.fromkeys(VALUES, "")).split())
-    return World(VALUES, frozenset(words), NOTHING, partial(draw, count, seed), partial(_expected, count["reference"]))
+    words = {word for values in VALUES.values() for value in values for word in words_of(value)}
+    words |= set(words_of(TEMPLATE.format(**dict.fromkeys(VALUES, ""))))
+    return World(VALUES, frozenset(words), NOTHING, partial(draw, count, seed), partial(_at_least, count["reference"]))
 
 
-def _expected(pictures: int, wanted: Wanted) -> float:
-    """How many of so many pictures show one of the wanted values in each dimension, as values are drawn evenly."""
-    return pictures * math.prod(
-        len(set(values) & set(VALUES[name])) / len(VALUES[name]) for name, values in wanted.items()
+def _at_least(pictures: int, wanted: Wanted) -> float:
+    """How many of so many pictures show one of the wanted values in each dimension: three deviations below the mean."""
+    mean = pictures * math.prod(
+        len(set(given) & set(VALUES[name])) / len(VALUES[name]) for name, given in wanted.items()
     )
+    return max(0.0, mean - 3 * math.sqrt(mean))
 
 
 def draw(count: Mapping[str, int], seed: int) -> Iterator[Picture]:

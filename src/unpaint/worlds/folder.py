@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from unpaint.errors import UserError
-from unpaint.folder import Captioned, listing, pixels
-from unpaint.lineage.manifest import sha256
-from unpaint.worlds import SPLITS, Picture, Wanted, World
+from unpaint.folder import Captioned, listing, pixels, traced
+from unpaint.worlds import SPLITS, Picture, Wanted, World, words_of
 
 NOTHING = ("formless noise", "a blank", "a jumble", "a blend")
 """What pictures of nothing are called: noise, one colour, a picture's shuffled cells, many pictures at once."""
 FEWEST = 5
 """Pictures of each value in each split: fewer teach nothing and prove nothing."""
-TAKEN = ("split", "file_name", "file_sha256")
-"""Attributes that are added here."""
 
 
 def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, root: Path) -> World:
@@ -33,8 +30,8 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
     path: Path = root / settings["path"]
     rows = listing(path)
     columns = rows[0].attributes
-    if clash := columns.keys() & set(TAKEN):
-        raise UserError(f"{path}: the column {min(clash)} is taken by Unpaint; give it another name")
+    if "split" in columns:
+        raise UserError(f"{path}: the column split is taken by Unpaint, which deals its own; give it another name")
     if unknown := [name for name in dimensions if name not in columns]:
         raise UserError(f"{path}: no column {unknown[0]}, which is asked for; the columns are {', '.join(columns)}")
     for number, row in enumerate(rows, 1):
@@ -50,7 +47,7 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
                     f"{path}: the split {split} shows {name} {few[0]} in {shown[few[0]]} of its {len(part)} pictures, "
                     f"and needs {FEWEST}; raise world.images.{split}, add pictures, or leave out those of {few[0]}"
                 )
-    words = frozenset(word for row in rows for word in row.caption.lower().split())
+    words = frozenset(word for row in dealt["base"] for word in words_of(row.caption))
     return World(
         values, words, NOTHING, partial(_draw, path, dealt, settings["side"]), partial(_count, dealt["reference"])
     )
@@ -71,5 +68,4 @@ def _deal(rows: Sequence[Captioned], count: Mapping[str, int], seed: int, path: 
 def _draw(path: Path, dealt: Mapping[str, Sequence[Captioned]], side: int) -> Iterator[Picture]:
     for split, part in dealt.items():
         for row in part:
-            named = {"file_name": row.path.relative_to(path).as_posix(), "file_sha256": sha256(row.path)}
-            yield Picture(pixels(row.path, side), row.caption, {**row.attributes, "split": split, **named})
+            yield Picture(pixels(row.path, side), row.caption, {"split": split, **traced(row, path)})
