@@ -19,6 +19,7 @@ rule judge:
             "evaluate/reference.py",
             "evaluate/statistics.py",
             "worlds",
+            "folder.py",
             "resume.py",
             "corpus.py",
             "models/checkpoint.py",
