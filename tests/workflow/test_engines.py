@@ -258,6 +258,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "replacement": "drop",
         "guidance": 2.5,
         "none": ["a blob"],
+        "template": "a {ink} {digit} at the {place} of the {ground} square",
         "method": None,
     }
     if path[-1] in known:
