@@ -210,7 +210,7 @@ class Concept(Section):
 
     @property
     def targets(self) -> list[tuple[str, str]]:
-        """The forgotten (dimension, value) pairs, in the order of the file."""
+        """The forgotten (dimension, value) pairs, by dimension."""
         from unpaint.diversify.grammar import targets_of
 
         return targets_of(self.forget)
@@ -446,8 +446,6 @@ def _check_world(params: Params, root: Path) -> Shown:
     for name, grammar in params.grammars.items():
         for dimension, values in grammar.values.items():
             where = f"grammars.{name}.values.{dimension}"
-            if dimension not in shown.values:
-                raise UserError(f"{where}: the world has no {dimension}; it has {known}")
             if odd := [value for value in values.both if value not in shown.values[dimension]]:
                 raise UserError(f"{where}: the world has no {odd[0]}; it has {', '.join(shown.values[dimension])}")
         said = re.sub(r"{[\w-]*}", " ", grammar.template)

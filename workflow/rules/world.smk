@@ -6,8 +6,9 @@
 
 rule world:
     input:
-        listing=listing(config["world"].get("path")),
-        pictures=pictures(config["world"].get("path")),
+        # functions, so that no other job's process lists the folder
+        listing=lambda w: listing(config["world"].get("path")),
+        pictures=lambda w: pictures(config["world"].get("path")),
         code=code("stages/world.py", "worlds", "folder.py", "corpus.py"),
         env="workflow/envs/cpu.yaml",
     output:

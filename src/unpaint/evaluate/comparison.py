@@ -70,14 +70,15 @@ def worst_value(found: Sequence[Judgements], base: Judgements, targets: Targets)
     It is picked among many, so it has no interval. An empty mapping where the retain prompts name no value there (the
     concept was dropped).
     """
-    one, other = pooled(found), pooled([base] * len(found))
+    retain = base.rows("retain")
     lost = []
     for dimension in dict.fromkeys(name for name, _ in targets):
-        for value in sorted({one.asked[row][dimension] for row in one.rows("retain")} - {""}):
-            rows = [row for row in one.rows("retain") if one.asked[row][dimension] == value]
-            after, before = ([judged.answers[row][dimension] == value for row in rows] for judged in (one, other))
+        for value in sorted({base.asked[row][dimension] for row in retain} - {""}):
+            rows = [row for row in retain if base.asked[row][dimension] == value]
+            after = [judged.answers[row][dimension] == value for judged in found for row in rows]
+            before = [base.answers[row][dimension] == value for row in rows]
             delta = round(float(np.mean(after) - np.mean(before)), 6)
-            lost.append({"dimension": dimension, "value": value, "delta": delta, "n": len(rows) // len(found)})
+            lost.append({"dimension": dimension, "value": value, "delta": delta, "n": len(rows)})
     return min(lost, key=lambda each: each["delta"], default={})
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("base", "judge", "reference")
 """Who sees a picture: the base model, the judge, or neither of them, so that it can tell how good both are."""
-
-
 TRACE = ("split", "sample", "file_name", "file_sha256")
 """Attributes that say where a picture comes from, not what it shows."""
 Wanted = Mapping[str, Collection[str]]
