@@ -219,8 +219,8 @@ class Concept(Section):
 class Truncation(Section):
     """The bound on the forget loss (the paper's alpha): what lies above it has no gradient."""
 
-    mode: Literal["clamp", "elementwise", "skip"]
-    value: Positive
+    mode: Literal["clamp", "elementwise", "paired", "skip"]
+    value: Positive = Field(description="in squared units of the prediction; for `paired` a share of the way")
 
 
 class Unlearning(Section):
@@ -235,6 +235,9 @@ class Unlearning(Section):
         description="share of the steps at that rate; then it falls as a cosine towards 0; 1 is a constant rate"
     )
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
+    retain_target: Literal["pictures", "base"] = Field(
+        description="what predictions for retain pictures are held to: the pictures (the paper), or the base model's"
+    )
     unprompted: Fraction = Field(
         description="share of the retain pictures seen without their prompt; holds the branch that guidance subtracts"
     )

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from tests.unit.tiny import pairs, unet
 from unpaint import encoded, weights
+from unpaint.encoded import pair_number
 from unpaint.errors import UserError
 from unpaint.export import export
 from unpaint.lineage import manifest as manifests
@@ -35,7 +36,7 @@ def base(pipeline, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("scheduler", [DDPMScheduler, DDIMScheduler])
-def test_errors_are_those_of_diffusers_training_script(kind, scheduler):
+def test_squared_residuals_are_the_errors_of_diffusers_training_script(kind, scheduler):
     torch.manual_seed(0)
     module, noising = unet(), scheduler(prediction_type=kind)
     latents, noise, texts = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8), torch.randn(3, 5, 8)
@@ -48,7 +49,8 @@ def test_errors_are_those_of_diffusers_training_script(kind, scheduler):
         "sample": latents,
     }
     expected = torch.nn.functional.mse_loss(module(noised, timesteps, texts).sample, targets[kind], reduction="none")
-    torch.testing.assert_close(LatentUNet(module, noising).errors(latents, texts, noise, timesteps), expected)
+    found = LatentUNet(module, noising).residuals(latents, texts, noise, timesteps)
+    torch.testing.assert_close(found.square(), expected)
 
 
 def test_an_unknown_prediction_type_is_refused():
@@ -56,7 +58,7 @@ def test_an_unknown_prediction_type_is_refused():
     denoiser.scheduler.register_to_config(prediction_type="flow")
     given = pairs(2)
     with pytest.raises(UserError, match=r"^scheduler_config.json: prediction_type flow is not known to this family$"):
-        denoiser.errors(given.mean, given.embeddings[:2], given.mean, torch.tensor([1, 2]))
+        denoiser.residuals(given.mean, given.embeddings[:2], given.mean, torch.tensor([1, 2]))
 
 
 def pictures(pipeline, requests, width=3):
@@ -106,7 +108,7 @@ def test_global_randomness_does_not_reach_a_picture(pipeline):
 def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_prompt(pipeline):
     given = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     prompts = ["b two", "a one", "b two"]
-    found = encode(pipeline, given, prompts, batch=2)
+    found = encode(pipeline, given, prompts, ["train-0001.0", "train-0000.0", "train-0001.1"], batch=2)
     with torch.no_grad():
         posterior = pipeline.vae.encode(given / 127.5 - 1).latent_dist
         texts = pipeline.encode_prompt(["b two"], "cpu", 1, False)[0][0]
@@ -118,6 +120,8 @@ def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_promp
     assert (len(found), len(found.embeddings), found.prompt[0]) == (3, 2, found.prompt[2])
     torch.testing.assert_close(found.embeddings[found.prompt[0]], texts, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.unprompted, negative, rtol=1e-4, atol=1e-5)
+    assert found.pair.tolist() == [pair_number(f"train-{name}") for name in ("0001.0", "0000.0", "0001.1")]
+    assert len(set(found.pair.tolist())) == 3
 
 
 def test_an_encoded_corpus_round_trips_in_the_same_bytes(tmp_path):

@@ -12,6 +12,7 @@ from unpaint.errors import UserError
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.resume import Resume
 from unpaint.unlearn import loop
+from unpaint.unlearn.frozen import Frozen, partners
 from unpaint.unlearn.gradient import SURGERIES
 from unpaint.unlearn.methods import Method, find
 from unpaint.unlearn.objectives import forget_loss, retain_loss
@@ -27,6 +28,7 @@ SETTINGS = {
     "hold": 1.0,
     "retain_weight": 2.0,
     "unprompted": 0.25,
+    "retain_target": "pictures",
     "truncation": {"mode": "clamp", "value": 50.0},
     "guard": True,
 }
@@ -49,18 +51,20 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def errors(model, *where):
+    return model.residuals(*loop._inputs(model, *where)).square()
+
+
 def losses(model, forget, retain, step, batches=1, batch=2):
     """The two losses of a step, put together anew from the loop's own rows and noise."""
     with torch.no_grad():
-        lost = loop._errors(model, forget, loop._rows(len(forget), batch, step, 0), 0, step, "forget").mean()
+        lost = errors(model, forget, loop._rows(len(forget), batch, step, 0), 0, step, "forget").mean()
         turns = [step * batches + part for part in range(batches)]
         kept = [
-            loop._errors(
-                model, retain, loop._rows(len(retain), batch, turn, 0), 0, turn, "retain", SETTINGS["unprompted"]
-            )
+            errors(model, retain, loop._rows(len(retain), batch, turn, 0), 0, turn, "retain", SETTINGS["unprompted"])
             for turn in turns
         ]
-        return float(lost), float(sum(errors.mean() for errors in kept) / batches)
+        return float(lost), float(sum(part.mean() for part in kept) / batches)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_each_step_s_gram_is_of_that_step_s_gradients_alone(monkeypatch):
     next(steps)
     trained = list(model.module.parameters())
     own = [
-        [part.detach() for part in torch.autograd.grad(sign * loop._errors(model, *where).mean(), trained)]
+        [part.detach() for part in torch.autograd.grad(sign * errors(model, *where).mean(), trained)]
         for sign, where in (
             (-1, (FORGET, loop._rows(6, 2, 1, 0), 0, 1, "forget")),
             (1, (RETAIN, loop._rows(6, 2, 1, 0), 0, 1, "retain", SETTINGS["unprompted"])),
@@ -279,77 +283,57 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     assert not same(values(one), values(third))
 
 
-class Spy:
-    """A denoiser that gives back what it was handed."""
-
-    def __init__(self):
-        self.module, self.timesteps, self.seen = torch.nn.Linear(1, 1), 100, []
-
-    def errors(self, latents, embeddings, noise, timesteps):
-        self.seen.append((latents, embeddings, noise, timesteps))
-        return latents
+def inputs(*where, corpus=FORGET):
+    return loop._inputs(denoiser(), corpus, *where)
 
 
 def test_the_noise_of_a_row_depends_on_neither_its_batch_mates_nor_its_place():
-    spy = Spy()
-    loop._errors(spy, FORGET, [1, 4, 2], 7, 3, "forget")
-    loop._errors(spy, FORGET, [2, 0], 7, 3, "forget")
-    for one, other in zip(*spy.seen, strict=True):
+    for one, other in zip(inputs([1, 4, 2], 7, 3, "forget"), inputs([2, 0], 7, 3, "forget"), strict=True):
         assert torch.equal(one[2], other[0])
 
 
 def test_noise_differs_between_steps_rows_roles_and_seeds():
-    spy = Spy()
-    for where in (([1], 7, 3, "forget"), ([2], 7, 3, "forget"), ([1], 7, 4, "forget"), ([1], 7, 3, "retain")):
-        loop._errors(spy, FORGET, *where)
-    loop._errors(spy, FORGET, [1], 8, 3, "forget")
-    assert len({noise.sum().item() for _, _, noise, _ in spy.seen}) == 5
+    given = [([1], 7, 3, "forget"), ([2], 7, 3, "forget"), ([1], 7, 4, "forget"), ([1], 7, 3, "retain")]
+    noises = [inputs(*where)[2] for where in (*given, ([1], 8, 3, "forget"))]
+    assert len({noise.sum().item() for noise in noises}) == 5
 
 
 def test_a_row_that_a_batch_holds_twice_is_noised_twice():
-    spy = Spy()
     for turn in range(30):
-        rows = loop._rows(3, 4, turn, 0)
-        loop._errors(spy, FORGET, rows, 0, turn, "forget")
-    assert all(len({part.sum().item() for part in noise}) == 4 for _, _, noise, _ in spy.seen)
+        _, _, noise, _ = inputs(loop._rows(3, 4, turn, 0), 0, turn, "forget")
+        assert len({part.sum().item() for part in noise}) == 4
 
 
-def test_noise_and_timesteps_are_those_that_errors_and_target_are_made_of():
-    model, spy = denoiser("v_prediction"), Spy()
+def test_latents_and_prompts_are_the_corpus_s_own():
     rows = [0, 3]
-    loop._errors(spy, RETAIN, rows, 0, 0, "retain")
-    latents, embeddings, noise, timesteps = spy.seen[0]
-    found = loop._errors(model, RETAIN, rows, 0, 0, "retain")
-    assert torch.equal(found, model.errors(latents, embeddings, noise, timesteps))
+    latents, embeddings, _, timesteps = inputs(rows, 0, 0, "retain", corpus=RETAIN)
     assert torch.equal(embeddings, RETAIN.embeddings[RETAIN.prompt[rows]])
-    # and the latents are the corpus's own, not drawn from nothing
     assert ((latents - RETAIN.mean[rows]).abs() <= 6 * RETAIN.std[rows]).all()
     assert not torch.equal(latents, RETAIN.mean[rows])
+    assert all(0 <= at < 100 for at in timesteps)
 
 
 def test_a_share_of_the_retain_pictures_and_no_forget_picture_is_seen_without_its_prompt(monkeypatch):
-    seen, model, rows, original = {"forget": [], "retain": []}, denoiser(), pairs(200, seed=3), LatentUNet.errors
+    seen, rows, original = {"forget": [], "retain": []}, pairs(200, seed=3), LatentUNet.residuals
 
-    def errors(self, latents, embeddings, noise, timesteps):
+    def residuals(self, latents, embeddings, noise, timesteps):
         silent = (embeddings == rows.unprompted).flatten(1).all(1)
         seen["forget" if len(seen["forget"]) <= len(seen["retain"]) else "retain"].append(silent)
         return original(self, latents, embeddings, noise, timesteps)
 
-    monkeypatch.setattr(LatentUNet, "errors", errors)
-    run(model, rows, rows, batch=200, steps=2)
+    monkeypatch.setattr(LatentUNet, "residuals", residuals)
+    run(denoiser(), rows, rows, batch=200, steps=2)
     assert not torch.cat(seen["forget"]).any()
     assert torch.cat(seen["retain"]).float().mean().item() == pytest.approx(0.25, abs=0.07)
 
 
 def test_a_prompt_left_out_changes_nothing_else_of_a_row():
-    spy = Spy()
-    loop._errors(spy, RETAIN, [0, 1, 2, 3, 4, 5], 0, 0, "retain")
-    loop._errors(spy, RETAIN, [0, 1, 2, 3, 4, 5], 0, 0, "retain", 0.5)
-    (latents, said, noise, timesteps), (other, partly, *rest) = spy.seen
+    where = [0, 1, 2, 3, 4, 5], 0, 0, "retain"
+    (latents, said, noise, timesteps), (other, partly, *rest) = inputs(*where), inputs(*where, 0.5)
     assert all(torch.equal(one, two) for one, two in zip((latents, noise, timesteps), (other, *rest), strict=True))
     kept = (said == partly).flatten(1).all(1)
     assert 0 < kept.sum() < 6
-    assert (partly[~kept] == RETAIN.unprompted).all()
+    assert (partly[~kept] == FORGET.unprompted).all()
 
 
 @pytest.mark.parametrize(("count", "batch"), [(6, 2), (7, 3), (5, 8)])
@@ -360,32 +344,45 @@ def test_an_epoch_covers_every_row_once(count, batch):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-ERRORS = torch.tensor([[0.5, 1.5], [2.0, 4.0]])
+RESIDUALS = torch.tensor([[0.5, -1.0], [1.5, -2.0]])
+"""Errors 0.25, 1 (mean 0.625) and 2.25, 4 (mean 3.125)."""
 
 
-def gradient_of(mode, bound, errors=ERRORS):
-    errors = errors.clone().requires_grad_()
-    loss = forget_loss(errors, mode, bound)
+def gradient_of(mode, bound, towards=None):
+    residuals = RESIDUALS.clone().requires_grad_()
+    loss = forget_loss(residuals, mode, bound, towards)
     loss.backward()
-    return loss.item(), errors.grad.tolist()
+    return loss.item(), residuals.grad.tolist()
 
 
 def test_clamp_bounds_each_picture_s_mean_and_has_no_gradient_above():
-    assert gradient_of("clamp", 2.0) == (1.5, [[0.25, 0.25], [0, 0]])
+    assert gradient_of("clamp", 2.0) == (1.3125, [[0.25, -0.5], [0, 0]])
 
 
 def test_elementwise_bounds_each_element_and_has_no_gradient_above():
-    assert gradient_of("elementwise", 1.75) == (1.375, [[0.25, 0.25], [0, 0]])
+    assert gradient_of("elementwise", 2.0) == (1.3125, [[0.25, -0.5], [0, 0]])
+    assert gradient_of("elementwise", 3.0) == (1.625, [[0.25, -0.5], [0.75, 0]])
 
 
 def test_skip_drops_the_whole_batch_while_its_mean_is_above():
-    assert gradient_of("skip", 1.9) == (0, [[0, 0], [0, 0]])
-    assert gradient_of("skip", 2.0) == (2.0, [[0.25, 0.25], [0.25, 0.25]])
+    assert gradient_of("skip", 1.8) == (0, [[0, 0], [0, 0]])
+    assert gradient_of("skip", 1.875) == (1.875, [[0.25, -0.5], [0.75, -1.0]])
+
+
+def test_paired_counts_errors_towards_the_other_prompt_alone_and_each_for_its_share_of_the_way():
+    towards = torch.tensor([[2.0, 4.0], [2.0, -9.0]])
+    # of the first picture one error is on its way, one goes the other way; of the second one is there, one on its way
+    assert gradient_of("paired", 0.25, towards) == ((0.25 + 0 + 1 + 4) / 4, [[0.25, 0], [0, -1.0]])
+
+
+def test_paired_without_a_direction_is_refused():
+    with pytest.raises(ValueError, match="paired needs `towards`"):
+        forget_loss(RESIDUALS, "paired", 1.0)
 
 
 @pytest.mark.parametrize("mode", ["clamp", "elementwise", "skip"])
 def test_truncation_far_above_is_the_plain_mean(mode):
-    assert gradient_of(mode, 1e9)[0] == retain_loss(ERRORS).item() == 2.0
+    assert gradient_of(mode, 1e9)[0] == retain_loss(RESIDUALS).item() == 1.875
 
 
 def test_a_wholly_truncated_forget_loss_leaves_retain_descent_and_no_nan():
@@ -397,5 +394,73 @@ def test_a_wholly_truncated_forget_loss_leaves_retain_descent_and_no_nan():
 
 
 def test_an_unknown_truncation_mode_is_refused():
-    with pytest.raises(ValueError, match=r"truncation mode soft: choose one of clamp, elementwise, skip"):
-        forget_loss(ERRORS, "soft", 1.0)
+    with pytest.raises(ValueError, match=r"truncation mode soft: choose one of clamp, elementwise, paired, skip"):
+        forget_loss(RESIDUALS, "soft", 1.0)
+
+
+PAIRED = {"mode": "paired", "value": 0.5}
+
+
+def test_paired_rises_towards_its_bound_and_never_above():
+    model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"), FORGET, RETAIN)
+    alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)), 1)
+    changes = {"batch": 6, "steps": 200, "learning_rate": 3e-3, "guard": False, "truncation": PAIRED}
+    reached = []
+    for step in run(model, method=alone, **changes):
+        rows = loop._rows(6, 6, step.step - 1, 0)
+        given = loop._inputs(model, FORGET, rows, 0, step.step - 1, "forget")
+        reached.append(step.forget_loss / (0.5 * float(base.towards(given, rows).square().mean())))
+    assert max(reached) <= 1 + 1e-5
+    assert sum(reached[-20:]) > 1.2 * sum(reached[:20])
+
+
+def test_the_way_is_what_the_base_model_changes_for_the_partner_s_prompt():
+    base, retain = denoiser(), replace(RETAIN, pair=RETAIN.pair.roll(1))
+    given, rows = inputs([0, 4], 0, 0, "forget"), [0, 4]
+    assert Frozen(base, FORGET, FORGET).towards(given, rows).abs().max() == 0
+    noised = base.scheduler.add_noise(given.latents, given.noise, given.timesteps)
+    other = retain.embeddings[retain.prompt[[1, 5]]]
+    with torch.no_grad():
+        own, asked = (base.module(noised, given.timesteps, texts).sample for texts in (given.embeddings, other))
+    torch.testing.assert_close(Frozen(base, FORGET, retain).towards(given, rows), asked - own)
+
+
+def test_partners_are_of_one_pair_and_strangers_are_dealt_in_turn():
+    forget = replace(pairs(5), pair=torch.tensor([7, 3, 9, 8, 3]))
+    retain = replace(pairs(3), pair=torch.tensor([3, 5, 9]))
+    assert partners(forget, retain) == [0, 0, 2, 0, 0]
+    assert partners(replace(forget, pair=torch.arange(10, 15)), retain) == [0, 1, 2, 0, 1]
+
+
+def test_the_way_stays_the_base_model_s_while_the_model_changes(monkeypatch):
+    seen, true = [], Frozen.towards
+    monkeypatch.setattr(Frozen, "towards", lambda *given: (seen.append((given, true(*given))), seen[-1][1])[1])
+    run(denoiser(), truncation=PAIRED, learning_rate=0.1)
+    untouched = Frozen(denoiser(), FORGET, RETAIN)
+    assert len(seen) == SETTINGS["steps"]
+    assert all(torch.equal(untouched.towards(*given), way) for (_, *given), way in seen)
+
+
+def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_the_distance_from_it():
+    base = denoiser()
+    first, second = run(denoiser(), retain_target="base", steps=2)
+    assert first.retain_loss == 0
+    assert first.conflict is False
+    replay = denoiser()
+    run(replay, retain_target="base", steps=1)
+    given = loop._inputs(base, RETAIN, loop._rows(6, 2, 1, 0), 0, 1, "retain", SETTINGS["unprompted"])
+    with torch.no_grad():
+        apart = (replay.residuals(*given) - base.residuals(*given)).square().mean()
+    assert second.retain_loss == pytest.approx(float(apart), rel=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"truncation": PAIRED}, {"retain_target": "base"}])
+def test_a_resumed_run_still_looks_at_the_base_model(tmp_path, changes):
+    whole, keep = denoiser(), [tmp_path / "state.safetensors", "stamp", 0]
+    records = run(whole, **changes)
+    stopped = loop.unlearn(denoiser(), FORGET, RETAIN, PCGRAD, {**SETTINGS, **changes}, 0, Resume(*keep))
+    next(stopped)
+    stopped.close()
+    anew = denoiser()
+    assert run(anew, resume=Resume(*keep), **changes) == records
+    assert same(values(anew), values(whole))

@@ -19,8 +19,8 @@ class Denoiser(Protocol):
     timesteps: int
     """Training timesteps are drawn from 0 to this number, exclusive."""
 
-    def errors(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Squared errors of the training objective of the checkpoint.
+    def residuals(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Prediction minus target of the training objective of the checkpoint.
 
         Args:
             latents: (batch, channels, height, width), clean and scaled.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unpaint.encoded import Encoded
+from unpaint.encoded import Encoded, pair_number
 from unpaint.errors import UserError
 from unpaint.models.checkpoint import load
 
@@ -21,8 +21,8 @@ class LatentUNet:
         self.module, self.scheduler = module, scheduler
         self.timesteps = int(scheduler.config.num_train_timesteps)
 
-    def errors(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Squared errors against the checkpoint's own prediction type (epsilon, v or sample)."""
+    def residuals(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Prediction minus target, of the checkpoint's own prediction type (epsilon, v or sample)."""
         noised = self.scheduler.add_noise(latents, noise, timesteps)
         predicted: Tensor = self.module(noised, timesteps, embeddings).sample
         match self.scheduler.config.prediction_type:
@@ -34,7 +34,7 @@ class LatentUNet:
                 target = latents
             case other:
                 raise UserError(f"scheduler_config.json: prediction_type {other} is not known to this family")
-        return (predicted.float() - target.float()).square()
+        return predicted.float() - target.float()
 
 
 def load_denoiser(base: Path, device: str) -> LatentUNet:
@@ -65,12 +65,13 @@ def load_pipeline(base: Path, device: str) -> Any:
 
 
 @torch.no_grad()
-def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) -> Encoded:
+def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], pairs: Sequence[str], batch: int) -> Encoded:
     """Latents and prompt embeddings of a corpus.
 
     Args:
         pictures: (n, 3, height, width), uint8.
         prompts: n texts; each distinct one is embedded once.
+        pairs: the pair id of each row.
     """
     vae, device = pipeline.vae, pipeline.device
     distinct = sorted(set(prompts))
@@ -85,4 +86,5 @@ def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) 
     unprompted, *_ = embeddings.pop(0)
     index = {text: number for number, text in enumerate(distinct)}
     belongs = torch.tensor([index[text] for text in prompts])
-    return Encoded(torch.cat(means), torch.cat(stds), torch.cat(embeddings), belongs, unprompted)
+    pair = torch.tensor([pair_number(name) for name in pairs])
+    return Encoded(torch.cat(means), torch.cat(stds), torch.cat(embeddings), belongs, pair, unprompted)

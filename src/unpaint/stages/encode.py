@@ -16,7 +16,8 @@ def encode(settings: Settings, manifest: Manifest, *, base: In, corpus: In, enco
     rows = read(corpus)
     pipeline = latent_unet.load_pipeline(base, find_device(settings["device"]))
     pictures = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2)
-    result = latent_unet.encode(pipeline, pictures, [row.prompt for row in rows], settings["sampling"]["width"])
+    prompts, pairs = [row.prompt for row in rows], [row.pair for row in rows]
+    result = latent_unet.encode(pipeline, pictures, prompts, pairs, settings["sampling"]["width"])
     encodings.write(encoded, result, manifest)
 
 

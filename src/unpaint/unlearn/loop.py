@@ -19,6 +19,7 @@ from unpaint.errors import UserError
 from unpaint.models.denoiser import Denoiser, train_scope
 from unpaint.resume import Resume
 from unpaint.unlearn import gradient
+from unpaint.unlearn.frozen import Frozen, Inputs
 from unpaint.unlearn.methods import Method
 from unpaint.unlearn.objectives import forget_loss, retain_loss
 
@@ -59,13 +60,15 @@ def unlearn(
 
     Args:
         settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, retain_weight,
-            unprompted, truncation (mode, value), guard.
+            retain_target (pictures or base), unprompted, truncation (mode, value), guard.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
 
     Raises:
         UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved.
     """
+    paired, distilled = settings["truncation"]["mode"] == "paired", settings["retain_target"] == "base"
+    base = Frozen(denoiser, forget, retain) if paired or distilled else None
     trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
     parameters = list(trained.values())
     denoiser.module.train()
@@ -79,16 +82,19 @@ def unlearn(
         for group in optimizer.param_groups:
             group["lr"] = settings["learning_rate"] * _fall(step, steps, settings["hold"])
         rows = _rows(len(forget), batch, step, seed)
-        lost = forget_loss(
-            _errors(denoiser, forget, rows, seed, step, "forget"), truncation["mode"], truncation["value"]
-        )
+        given = _inputs(denoiser, forget, rows, seed, step, "forget")
+        towards = base.towards(given, rows) if base and paired else None
+        lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"], towards)
         forget_gradient = _gradient(-lost, parameters)
         kept = torch.zeros((), device=lost.device)
         for part in range(method.retain_batches):
             turn = step * method.retain_batches + part
             rows = _rows(len(retain), batch, turn, seed)
-            loss = retain_loss(_errors(denoiser, retain, rows, seed, turn, "retain", settings["unprompted"]))
-            loss = loss / method.retain_batches
+            given = _inputs(denoiser, retain, rows, seed, turn, "retain", settings["unprompted"])
+            residuals = denoiser.residuals(*given)
+            if base and distilled:
+                residuals = residuals - base.residuals(given)
+            loss = retain_loss(residuals) / method.retain_batches
             loss.backward()  # type: ignore[no-untyped-call]
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
@@ -176,10 +182,10 @@ def _proposed(
     return inverse, inverse * state["exp_avg"] / (1 - beta1 ** (step + 1))
 
 
-def _errors(
+def _inputs(
     denoiser: Denoiser, encoded: Encoded, rows: list[int], seed: int, step: int, role: str, unprompted: float = 0.0
-) -> Tensor:
-    """Squared errors of some rows, whose noise, timestep and silence depend on (seed, step, row) alone."""
+) -> Inputs:
+    """What a denoiser is given for some rows; noise, timestep and silence depend on (seed, step, row) alone."""
     device = next(denoiser.module.parameters()).device
     shape = encoded.mean.shape[1:]
     drawn: list[tuple[Tensor, ...]] = []
@@ -194,7 +200,7 @@ def _errors(
     latents = encoded.mean[rows].to(device) + encoded.std[rows].to(device) * posterior
     embeddings = encoded.embeddings[encoded.prompt[rows]].to(device)
     embeddings = torch.where(silent, encoded.unprompted.to(device), embeddings)
-    return denoiser.errors(latents, embeddings, noise, timesteps)
+    return Inputs(latents, embeddings, noise, timesteps)
 
 
 def _rows(count: int, batch: int, turn: int, seed: int) -> list[int]:
