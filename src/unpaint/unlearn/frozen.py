@@ -1,4 +1,4 @@
-"""The base model as it was: what it predicts measures a paired forget loss, and can be the target of retain pictures."""
+"""The base model as it was: its predictions measure a paired forget loss, and can be the target of retain pictures."""
 
 from __future__ import annotations
 
