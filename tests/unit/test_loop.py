@@ -404,14 +404,14 @@ PAIRED = {"mode": "paired", "value": 0.5}
 def test_paired_rises_towards_its_bound_and_never_above():
     model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"), FORGET, RETAIN)
     alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)), 1)
-    changes = {"batch": 6, "steps": 200, "learning_rate": 3e-3, "guard": False, "truncation": PAIRED}
+    changes = {"batch": 6, "steps": 60, "learning_rate": 5e-3, "guard": False, "truncation": PAIRED}
     reached = []
     for step in run(model, method=alone, **changes):
         rows = loop._rows(6, 6, step.step - 1, 0)
         given = loop._inputs(model, FORGET, rows, 0, step.step - 1, "forget")
         reached.append(step.forget_loss / (0.5 * float(base.towards(given, rows).square().mean())))
     assert max(reached) <= 1 + 1e-5
-    assert sum(reached[-20:]) > 1.2 * sum(reached[:20])
+    assert sum(reached[-20:]) > 1.1 * sum(reached[:20])
 
 
 def test_the_way_is_what_the_base_model_changes_for_the_partner_s_prompt():
