@@ -438,7 +438,7 @@ def test_the_way_stays_the_base_model_s_while_the_model_changes(monkeypatch):
     run(denoiser(), truncation=PAIRED, learning_rate=0.1)
     untouched = Frozen(denoiser(), FORGET, RETAIN)
     assert len(seen) == SETTINGS["steps"]
-    assert all(torch.equal(untouched.towards(*given), way) for (_, *given), way in seen)
+    assert all(torch.equal(true(untouched, *given), way) for (_, *given), way in seen)
 
 
 def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_the_distance_from_it():
