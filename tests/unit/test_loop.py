@@ -454,7 +454,14 @@ def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_t
     assert second.retain_loss == pytest.approx(float(apart), rel=1e-4)
 
 
-@pytest.mark.parametrize("changes", [{"truncation": PAIRED}, {"retain_target": "base"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"truncation": PAIRED},
+        {"retain_target": "base"},
+        {"retain_target": "base", "truncation": PAIRED, "scope": "lora"},
+    ],
+)
 def test_a_resumed_run_still_looks_at_the_base_model(tmp_path, changes):
     whole, keep = denoiser(), [tmp_path / "state.safetensors", "stamp", 0]
     records = run(whole, **changes)

@@ -27,7 +27,7 @@ class Frozen:
     def __init__(self, denoiser: Denoiser, forget: Encoded, retain: Encoded) -> None:
         self.denoiser = copy.deepcopy(denoiser)
         self.denoiser.module.requires_grad_(False).eval()
-        self.instead = retain.embeddings[retain.prompt[partners(forget, retain)]]
+        self.embeddings, self.instead = retain.embeddings, retain.prompt[partners(forget, retain)]
 
     @torch.no_grad()
     def residuals(self, given: Inputs) -> Tensor:
@@ -37,7 +37,7 @@ class Frozen:
     @torch.no_grad()
     def towards(self, given: Inputs, rows: list[int]) -> Tensor:
         """What would change in the prediction for forget rows, were they asked for the retain prompt of their pair."""
-        other = given._replace(embeddings=self.instead[rows].to(given.embeddings))
+        other = given._replace(embeddings=self.embeddings[self.instead[rows]].to(given.embeddings))
         return self.residuals(other) - self.residuals(given)
 
 

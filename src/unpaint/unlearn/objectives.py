@@ -24,6 +24,9 @@ def forget_loss(residuals: Tensor, mode: str, bound: float, towards: Tensor | No
         bound: in squared units of the prediction; for `paired` a share.
         towards: like residuals; the base model's prediction for the retain prompt of the pair, minus the one for the
             row's own. Read by `paired` alone.
+
+    Raises:
+        ValueError: an unknown mode, or `paired` without `towards`.
     """
     errors = residuals.square()
     match mode:
@@ -31,9 +34,11 @@ def forget_loss(residuals: Tensor, mode: str, bound: float, towards: Tensor | No
             return errors.flatten(1).mean(1).clamp(max=bound).mean()
         case "elementwise":
             return errors.clamp(max=bound).mean()
-        case "paired" if towards is not None:
+        case "paired":
+            if towards is None:
+                raise ValueError("truncation mode paired needs `towards`")
             return torch.minimum(errors * (residuals * towards > 0), bound * towards.square()).mean()
         case "skip":
             loss = errors.mean()
             return loss * (loss <= bound)
-    raise ValueError(f"truncation mode {mode}: choose one of {', '.join(MODES)}; paired needs `towards`")
+    raise ValueError(f"truncation mode {mode}: choose one of {', '.join(MODES)}")
