@@ -254,6 +254,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "surgery": "pcgrad",
         "optimizer": "sgd",
         "scope": "cross-attention",
+        "retain_target": "pictures",
         "mode": "skip",
         "replacement": "drop",
         "guidance": 2.5,
