@@ -8,7 +8,7 @@ READY := .venv/ready
 
 demo: $(READY)
 	unpaint check
-	snakemake --cores all
+	unpaint warm snakemake --cores all
 	unpaint record
 	@echo
 	@echo "Done. The report: results/report.html; the unlearned models: results/*/*/seed*/model.safetensors"

@@ -1,4 +1,4 @@
-"""`unpaint`: the verbs around the two engines. The stages themselves are rules; see `python -m unpaint.stages.NAME`."""
+"""`unpaint`: the verbs around the two engines. The stages themselves are rules; see `python -m unpaint.stages NAME`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def progress(cores: int) -> None:
 
     threads = load(Path("params.yaml")).base.threads
     click.echo(line(cores, {"base": threads, "retrain": threads}))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def warm(command: tuple[str, ...]) -> None:
+    """Run COMMAND (such as `snakemake --cores all`), importing torch and diffusers once for all its jobs here."""
+    from unpaint.warm import run
+
+    sys.exit(run(list(command)))
 
 
 @cli.command()

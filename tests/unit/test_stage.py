@@ -165,7 +165,7 @@ def test_resume_states_of_the_job_are_deleted_and_those_of_others_kept(place):
 
 def test_a_killed_stage_leaves_no_partial_file(place):
     here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r}); import test_stage as t; t.main(t.toy)"
+    code = f"import sys; sys.path.insert(0, {here!r}); import test_stage as t; t.main(t.toy, sys.argv[1:])"
     job = subprocess.Popen([sys.executable, "-c", code, *arguments(settings='{"wait": true}')])
     try:
         for _ in range(600):
@@ -191,12 +191,11 @@ def test_what_a_killed_run_left_of_the_same_output_is_swept_away(place):
     assert not left.parent.exists()
 
 
-def test_an_error_for_the_user_is_one_line_and_exit_code_2(place, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["toy", *arguments("none")])
+def test_an_error_for_the_user_is_one_line_and_exit_code_2(place, capsys):
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as caught:
-            main(toy)
+            main(toy, arguments("none"))
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert caught.value.code == 2

@@ -13,7 +13,7 @@ from tests.world import commit, make_project, run
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole chain, run by Snakemake and recorded, in a folder whose name has spaces and letters beyond ASCII."""
     folder = make_project(tmp_path_factory.mktemp("world") / "kleine Wölt ✓")
-    run(folder, "snakemake", "--cores", "2")
+    run(folder, "unpaint", "warm", "snakemake", "--cores", "2")
     run(folder, "unpaint", "record")
     commit(folder, "made")
     return folder

@@ -41,5 +41,5 @@ rule base:
     message:
         "Train the base model"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.base --settings {params.settings:q} --world {input.world:q}"
+        "PYTHONPATH=src python -m unpaint.stages base --settings {params.settings:q} --world {input.world:q}"
         " --base {output.base:q} --pipeline results/base/pipeline 2> >(tee {log:q} >&2)"

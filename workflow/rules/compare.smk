@@ -53,6 +53,6 @@ rule compare:
     message:
         "Compare the models"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.compare --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages compare --settings {params.settings:q}"
         " --base {input.base:q} --models {input.models:q} --oracles {input.oracles:q}"
         " --reference {input.reference:q} --comparison {output.comparison:q} 2> >(tee {log:q} >&2)"

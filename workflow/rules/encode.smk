@@ -27,5 +27,5 @@ rule encode:
     message:
         "Encode the {wildcards.set} set of {wildcards.concept}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.encode --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages encode --settings {params.settings:q}"
         " --base {input.base:q} --corpus {input.corpus:q} --encoded {output.encoded:q} 2> >(tee {log:q} >&2)"

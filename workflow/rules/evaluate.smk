@@ -33,7 +33,7 @@ rule evaluate:
     message:
         "Score {wildcards.concept} after {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.evaluate --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
         " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q} --base {input.base:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"
@@ -67,7 +67,7 @@ rule evaluate_base:
     message:
         "Score {wildcards.concept} of the base model"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.evaluate --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
         " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"

@@ -39,7 +39,7 @@ rule images:
     message:
         "Render the {wildcards.set} set of {wildcards.concept}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.images --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages images --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q}"
         " --pictures {input.listing:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -45,7 +45,7 @@ rule judge:
     message:
         "Train the judge"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.judge --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages judge --settings {params.settings:q}"
         " --world {input.world:q} --base {input.base:q}"
         " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q}"
         " --reference {output.reference:q} 2> >(tee {log:q} >&2)"

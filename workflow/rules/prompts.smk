@@ -28,5 +28,5 @@ rule prompts:
     message:
         "Expand the prompts of {wildcards.concept}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.prompts --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages prompts --settings {params.settings:q}"
         " --train {output.train:q} --test {output.test:q} 2> >(tee {log:q} >&2)"

@@ -37,6 +37,6 @@ rule report:
     message:
         "Write the report"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.report --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages report --settings {params.settings:q}"
         " --summaries {input.base:q} {input.models:q} {input.oracles:q}"
         " --comparison {input.comparison:q} --html {output.html:q} 2> >(tee {log:q} >&2)"

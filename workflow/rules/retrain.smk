@@ -45,7 +45,7 @@ rule retrain:
     message:
         "Retrain without {wildcards.concept}, seed {wildcards.seed}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.retrain --settings {params.settings:q} --world {input.world:q}"
+        "PYTHONPATH=src python -m unpaint.stages retrain --settings {params.settings:q} --world {input.world:q}"
         " --base {output.base:q} --pipeline $(dirname {output.base:q})/pipeline 2> >(tee {log:q} >&2)"
 
 

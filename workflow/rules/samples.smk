@@ -37,7 +37,7 @@ rule samples:
     message:
         "Sample {wildcards.concept} after {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.samples --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages samples --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q} --model {input.model:q}"
         " --pool {output.pool:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"
 
@@ -66,6 +66,6 @@ rule samples_base:
     message:
         "Sample {wildcards.concept} from the base model"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.samples --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages samples --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q}"
         " --pool {output.pool:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -36,7 +36,7 @@ rule summary:
     message:
         "Sum up {wildcards.concept} after {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.summary --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages summary --settings {params.settings:q}"
         " --metrics {input.metrics:q} --judged {input.judged:q} --pool {input.pool:q}"
         " --training {input.training:q} --notes {input.notes:q} --summary {output.summary:q} 2> >(tee {log:q} >&2)"
 
@@ -73,6 +73,6 @@ rule summary_base:
     message:
         "Sum up {wildcards.concept} of the base model"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.summary --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages summary --settings {params.settings:q}"
         " --metrics {input.metrics:q} --judged {input.judged:q} --pool {input.pool:q}"
         " --notes {input.notes:q} --summary {output.summary:q} 2> >(tee {log:q} >&2)"

@@ -32,6 +32,6 @@ rule unlearn:
     message:
         "Unlearn {wildcards.concept} by {wildcards.method}, seed {wildcards.seed}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.unlearn --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages unlearn --settings {params.settings:q}"
         " --base {input.base:q} --forget {input.forget:q} --retain {input.retain:q}"
         " --model {output.model:q} --training {output.training:q} --card {output.card:q} 2> >(tee {log:q} >&2)"

@@ -27,5 +27,5 @@ rule world:
     message:
         "Draw the world"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages.world --settings {params.settings:q} --pictures {input.listing:q}"
+        "PYTHONPATH=src python -m unpaint.stages world --settings {params.settings:q} --pictures {input.listing:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

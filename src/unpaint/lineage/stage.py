@@ -1,7 +1,7 @@
 """Running a stage: one contract for all of them.
 
 A stage is a function `stage(settings, manifest, *, role: In, ..., role: Out, ...)`. Its parameters are its interface:
-`python -m unpaint.stages.NAME --settings JSON --ROLE PATH ...`. This module checks and hashes the inputs, hands the
+`python -m unpaint.stages NAME --settings JSON --ROLE PATH ...`. This module checks and hashes the inputs, hands the
 function temporary paths, moves them into place together when it returns, and writes the run note beside the first.
 A stage that fails or is killed leaves nothing under a final name.
 """
@@ -39,11 +39,11 @@ Settings = dict[str, Any]
 Stage = Callable[..., None]
 
 
-def main(stage: Stage) -> None:
-    """Run `stage` from the command line; errors meant for the user are one line and exit code 2."""
+def main(stage: Stage, arguments: list[str]) -> None:
+    """Run `stage` for the command line; errors meant for the user are one line and exit code 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        run(stage, sys.argv[1:])
+        run(stage, arguments)
     except UserError as error:
         sys.exit(_complain(f"{stage.__name__}: {error}"))
 
@@ -106,7 +106,7 @@ def progress(text: str, done: int, total: int) -> None:
 
 
 def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"unpaint.stages.{stage.__name__}", description=inspect.getdoc(stage))
+    parser = argparse.ArgumentParser(prog=f"unpaint.stages {stage.__name__}", description=inspect.getdoc(stage))
     parser.add_argument("--settings", required=True, type=json.loads, help="the stage's settings as JSON")
     for role, (kind, required) in roles.items():
         count = {"inputs": {"nargs": "*"}, "listing": {"nargs": "?"}}.get(kind, {})

@@ -1,1 +1,1 @@
-"""One module per stage, one stage per rule: `python -m unpaint.stages.NAME --settings JSON --ROLE PATH ...`."""
+"""One module per stage, one stage per rule: `python -m unpaint.stages NAME --settings JSON --ROLE PATH ...`."""

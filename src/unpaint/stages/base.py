@@ -10,7 +10,7 @@ import torch
 from unpaint.corpus import Row, read, stack
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, progress
 from unpaint.models.checkpoint import describe, strip_paths
 from unpaint.params import Base
 from unpaint.resume import Resume
@@ -50,7 +50,3 @@ def _refuse_long(tokenizer: Any, captions: list[str]) -> None:
                 f"the caption {caption!r} has {len(tokens)} tokens, more than base.denoiser.tokens "
                 f"{tokenizer.model_max_length}; raise that, or shorten the caption"
             )
-
-
-if __name__ == "__main__":
-    main(base)

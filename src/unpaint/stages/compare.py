@@ -12,7 +12,7 @@ from unpaint.evaluate import judgements
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage.manifest import KEY, Manifest, write_json
-from unpaint.lineage.stage import In, Ins, Out, Settings, main
+from unpaint.lineage.stage import In, Ins, Out, Settings
 
 Key = tuple[Any, ...]
 
@@ -81,7 +81,3 @@ def compare(
 
 def _read(paths: list[Path], keys: Any) -> dict[Key, Judgements]:
     return {key: judgements.read(path) for key, path in zip(keys, paths, strict=True)}
-
-
-if __name__ == "__main__":
-    main(compare)

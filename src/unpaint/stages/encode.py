@@ -7,7 +7,7 @@ import torch
 from unpaint import encoded as encodings
 from unpaint.corpus import read, stack
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, Settings, find_device, main
+from unpaint.lineage.stage import In, Out, Settings, find_device
 from unpaint.models import latent_unet
 
 
@@ -19,7 +19,3 @@ def encode(settings: Settings, manifest: Manifest, *, base: In, corpus: In, enco
     prompts, pairs = [row.prompt for row in rows], [row.pair for row in rows]
     result = latent_unet.encode(pipeline, pictures, prompts, pairs, settings["sampling"]["width"])
     encodings.write(encoded, result, manifest)
-
-
-if __name__ == "__main__":
-    main(encode)

@@ -14,7 +14,7 @@ from unpaint.evaluate.judge import Judge, ask
 from unpaint.evaluate.judgements import Judgements
 from unpaint.evaluate.scores import score
 from unpaint.lineage.manifest import KEY, Manifest, write_json
-from unpaint.lineage.stage import In, Out, Settings, find_device, main
+from unpaint.lineage.stage import In, Out, Settings, find_device
 
 
 def evaluate(
@@ -89,7 +89,3 @@ def _refuse_poor(found: dict[str, float], values: dict[str, list[str]], minimum:
                 f"the judge names {dimension} rightly in {found[dimension]:.3f} of held-out real pictures, below "
                 f"evaluation.minimum_accuracy {minimum}: its scores would mean nothing; train it longer (judge.steps)"
             )
-
-
-if __name__ == "__main__":
-    main(evaluate)

@@ -10,7 +10,7 @@ from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, progress
 from unpaint.models.checkpoint import load
 from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
@@ -51,7 +51,3 @@ def _own(source: Path, side: int) -> Iterator[Row]:
     for number, found in enumerate(folder.listing(source)):
         picture = encode(folder.pixels(found.path, side))
         yield Row(picture, found.caption, f"own-{number:06d}", number, folder.traced(found, source))
-
-
-if __name__ == "__main__":
-    main(images)

@@ -14,7 +14,7 @@ from unpaint.errors import UserError
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Out, Settings, find_device, progress
 from unpaint.models.checkpoint import load
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
@@ -93,7 +93,3 @@ def measure(clip: Judge, rows: list[Row], features: Tensor, questions: dict[str,
         right = sum(answer == row.attributes[dimension] for answer, row in zip(named, rows, strict=True))
         found[dimension] = round(right / len(rows), 6)
     return found
-
-
-if __name__ == "__main__":
-    main(judge)

@@ -8,7 +8,7 @@ from typing import Any
 
 from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand, targets_of
 from unpaint.lineage.manifest import KEY, Manifest, write_text
-from unpaint.lineage.stage import Out, Settings, main
+from unpaint.lineage.stage import Out, Settings
 
 
 def prompts(settings: Settings, manifest: Manifest, *, train: Out, test: Out) -> None:
@@ -29,7 +29,3 @@ def _write(path: Path, head: dict[str, Any], lists: Lists, manifest: Manifest) -
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in as_fields(rows))
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
-
-
-if __name__ == "__main__":
-    main(prompts)

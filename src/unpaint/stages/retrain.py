@@ -6,7 +6,7 @@ from unpaint.corpus import Row, read
 from unpaint.diversify.grammar import targets_of
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, OutDir, Settings, main
+from unpaint.lineage.stage import In, Out, OutDir, Settings
 from unpaint.stages.base import train
 from unpaint.worlds import TRACE
 
@@ -30,7 +30,3 @@ def without(rows: list[Row], forgotten: set[str]) -> list[Row]:
     if not kept:
         raise UserError(f"the world shows nothing without {', '.join(sorted(forgotten))}; no oracle can be trained")
     return kept
-
-
-if __name__ == "__main__":
-    main(retrain)

@@ -6,7 +6,7 @@ from unpaint import weights
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Out, Settings, find_device, progress
 from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
 
@@ -27,7 +27,3 @@ def samples(
         progress("samples", len(drawn), len(wanted))
     # an unlearned model may render one picture twice: a ruined model is a result
     write(pool, drawn, manifest, rows, distinct=model is None)
-
-
-if __name__ == "__main__":
-    main(samples)

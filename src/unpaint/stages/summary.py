@@ -18,7 +18,7 @@ from unpaint.errors import UserError
 from unpaint.evaluate import judgements
 from unpaint.evaluate.judgements import Judgements
 from unpaint.lineage.manifest import KEY, Manifest, write_json
-from unpaint.lineage.stage import In, Ins, Out, Settings, main
+from unpaint.lineage.stage import In, Ins, Out, Settings
 from unpaint.unlearn.monotone import monotone
 
 PICTURES = {"forget": 12, "retain": 24}
@@ -182,7 +182,3 @@ def _run(path: Path) -> dict[str, Any]:
     if not isinstance(note, dict) or not {"outputs", "manifest", "seconds"} <= set(note):
         raise UserError(f"{path}: not a run note; make the file beside it again")
     return {"artefact": path.name.removesuffix(".run.json"), **note}
-
-
-if __name__ == "__main__":
-    main(summary)

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 from unpaint import card as cards
 from unpaint import encoded, weights
 from unpaint.lineage.manifest import Manifest, write_text
-from unpaint.lineage.stage import In, Out, Settings, find_device, main, progress
+from unpaint.lineage.stage import In, Out, Settings, find_device, progress
 from unpaint.models.latent_unet import load_denoiser
 from unpaint.resume import Resume
 from unpaint.unlearn import methods
@@ -55,7 +55,3 @@ def unlearn(
 
 def _cell(value: float) -> str:
     return str(int(value)) if isinstance(value, bool | int) else f"{value:.6g}"
-
-
-if __name__ == "__main__":
-    main(unlearn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unpaint.corpus import Row, encode, write
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import Listing, Out, Settings, main
+from unpaint.lineage.stage import Listing, Out, Settings
 from unpaint.worlds import find
 
 
@@ -25,7 +25,3 @@ def world(
         for number, picture in enumerate(find(settings["world"], (), settings["seed"]).draw())
     )
     write(corpus, drawn, manifest, rows)
-
-
-if __name__ == "__main__":
-    main(world)
