@@ -26,6 +26,7 @@ SETTINGS = {
     "optimizer": "adam",
     "learning_rate": 1e-3,
     "hold": 1.0,
+    "settle": 0.0,
     "retain_weight": 2.0,
     "unprompted": 0.25,
     "retain_target": "pictures",
@@ -106,6 +107,31 @@ def test_a_falling_rate_changes_the_later_steps_alone():
     constant, falling = (run(denoiser(), hold=hold, steps=4) for hold in (1.0, 0.5))
     assert constant[:3] == falling[:3]
     assert abs(falling[3].retain_change) < abs(constant[3].retain_change)
+
+
+def test_a_run_settles_in_its_later_steps_alone():
+    throughout, settling = (run(denoiser(), settle=settle, steps=4) for settle in (0.0, 0.5))
+    assert throughout[:2] == settling[:2]
+    assert settling[2].retain_change < throughout[2].retain_change < 0
+
+
+@pytest.mark.parametrize("surgery", ["pcgrad", "cone"])
+def test_while_a_run_settles_it_mends_what_was_lost_and_forgets_no_less(surgery):
+    """A plain gradient step: all but the retain gradient, less its part against the forget gradient."""
+    steps = run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=4, settle=0.75, optimizer="sgd", guard=False)
+    assert any(step.conflict for step in steps[1:])
+    for step in steps[1:]:
+        assert step.retain_change < 0
+        assert step.forget_change <= 1e-3 * abs(step.retain_change)
+        if step.conflict:
+            assert abs(step.forget_change) < 0.01 * abs(step.retain_change)
+
+
+def test_without_surgery_what_settles_may_be_learned_again():
+    steps = run(
+        denoiser(), retain=FORGET, method=find({"method": "graddiff"}), settle=1.0 - 1e-9, optimizer="sgd", guard=False
+    )
+    assert all(step.forget_change > 0 for step in steps[1:])
 
 
 def test_the_reported_losses_are_those_before_the_step():
@@ -404,7 +430,7 @@ PAIRED = {"mode": "paired", "value": 0.5}
 def test_paired_rises_towards_its_bound_and_never_above():
     model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"), FORGET, RETAIN)
     alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)), 1)
-    changes = {"batch": 6, "steps": 60, "learning_rate": 5e-3, "guard": False, "truncation": PAIRED}
+    changes = {"batch": 6, "steps": 120, "learning_rate": 2e-3, "guard": False, "truncation": PAIRED}
     reached = []
     for step in run(model, method=alone, **changes):
         rows = loop._rows(6, 6, step.step - 1, 0)

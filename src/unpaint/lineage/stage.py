@@ -156,6 +156,8 @@ def _prepare_torch(settings: Settings) -> str:
     torch.set_num_threads(settings["threads"])
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # else every empty tensor is filled first, in case an operation reads what it never wrote; none here does
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _silence_libraries()
     return str(find_device(settings["device"]))
 

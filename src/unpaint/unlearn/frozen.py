@@ -38,7 +38,9 @@ class Frozen:
     def towards(self, given: Inputs, rows: list[int]) -> Tensor:
         """What would change in the prediction for forget rows, were they asked for the retain prompt of their pair."""
         other = given._replace(embeddings=self.embeddings[self.instead[rows]].to(given.embeddings))
-        return self.residuals(other) - self.residuals(given)
+        both = Inputs(*(torch.cat(pair) for pair in zip(other, given, strict=True)))
+        asked, own = self.residuals(both).chunk(2)
+        return asked - own
 
 
 def partners(forget: Encoded, retain: Encoded) -> list[int]:

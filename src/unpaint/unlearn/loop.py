@@ -24,6 +24,8 @@ from unpaint.unlearn.methods import Method
 from unpaint.unlearn.objectives import forget_loss, retain_loss
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+SETTLING = 1e3
+"""How much the retain weight rises while a run settles: the forget gradient is then all but a constraint."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def unlearn(
     """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
 
     Args:
-        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, retain_weight,
+        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, settle, retain_weight,
             retain_target (pictures or base), unprompted, truncation (mode, value), guard.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
@@ -99,7 +101,8 @@ def unlearn(
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
         products = gradient.gram([forget_gradient, retain_gradient])
-        a, b = method.surgery(products, weight)
+        emphasis = SETTLING if step >= steps * (1 - settings["settle"]) else 1.0
+        a, b = (share / emphasis for share in method.surgery(products, weight * emphasis))
         gradient.combine(forget_gradient, retain_gradient, a, b)
         checked = torch.stack([value.to(products) for value in (lost.detach(), kept, products.sum(), a, b)])
         if not torch.isfinite(checked).all():
@@ -128,7 +131,7 @@ def _fall(step: int, steps: int, hold: float) -> float:
 def _optimizer(parameters: list[nn.Parameter], name: str, rate: float) -> torch.optim.Optimizer:
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=rate)
-    return torch.optim.Adam(parameters, lr=rate, betas=BETAS, eps=EPSILON)
+    return torch.optim.Adam(parameters, lr=rate, betas=BETAS, eps=EPSILON, fused=True)
 
 
 @torch.no_grad()
@@ -147,24 +150,25 @@ def _guard(
     third copy is needed. b is never 0: each surgery keeps r.
     """
     rate, parameters = optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["params"]
-    along, across = a / b, 1 / b
-    sums = torch.zeros(5, dtype=a.dtype, device=a.device)
+    kind = combined[0].dtype
+    along, across = (a / b).to(kind), (1 / b).to(kind)
+    products: list[Tensor] = []
     for parameter, f, c in zip(parameters, forget, combined, strict=True):
         inverse, moved = _proposed(optimizer, parameter, c, step)
         # the retain gradient anew, one tensor at a time: from the sums it would be a difference of large numbers
-        r = across.to(c.dtype) * c - along.to(c.dtype) * f
+        r = across * c - along * f
         inverse_f = inverse * f
         pairs = ((moved, f), (moved, r), (inverse_f, f), (inverse_f, r), (inverse * r, r))
-        sums += torch.stack([torch.dot(x.flatten(), y.flatten()) for x, y in pairs]).to(sums.dtype)
-    uf, ur, ff, fr, rr = sums
+        products += [torch.dot(x.flatten(), y.flatten()) for x, y in pairs]
+    uf, ur, ff, fr, rr = torch.stack(products).view(-1, len(pairs)).sum(dim=0, dtype=a.dtype)
     slopes = torch.stack([uf, ur])
     p, q = gradient.guard(torch.stack([torch.stack([ff, fr]), torch.stack([fr, rr])]), slopes)
     if not enabled:
         return -rate * slopes, torch.zeros_like(p, dtype=torch.bool)
-    along_f, along_c = p - q * a / b, q / b
+    along_f, along_c = (p - q * a / b).to(kind), (q / b).to(kind)
     for parameter, f, c in zip(parameters, forget, combined, strict=True):
         inverse, _ = _proposed(optimizer, parameter, c, step)
-        parameter.addcmul_(inverse, along_f.to(f.dtype) * f + along_c.to(c.dtype) * c, value=-rate)
+        parameter.addcmul_(inverse, along_f * f + along_c * c, value=-rate)
     taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
     # where a multiplier acts its slope is 0 by construction, but for rounding
     taken = torch.where(torch.stack([p, q]) > 0, taken.clamp(min=0), taken)
