@@ -46,13 +46,18 @@ def progress(cores: int) -> None:
     click.echo(line(cores, {"base": threads, "retrain": threads}))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def warm(command: tuple[str, ...]) -> None:
     """Run COMMAND (such as `snakemake --cores all`), importing torch and diffusers once for all its jobs here."""
+    from unpaint.params import load
     from unpaint.warm import run
 
-    sys.exit(run(list(command)))
+    threads = load(Path("params.yaml")).threads
+    try:
+        sys.exit(run(list(command), threads))
+    except OSError as error:
+        raise UserError(f"{command[0]} cannot be started: {error.strerror}") from None
 
 
 @cli.command()

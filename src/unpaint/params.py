@@ -235,8 +235,8 @@ class Unlearning(Section):
         description="share of the steps at that rate; then it falls as a cosine towards 0; 1 is a constant rate"
     )
     settle: Fraction = Field(
-        description="share of the steps, at the end, in which the forget gradient only constrains: what was lost is "
-        "mended, and what was forgotten stays so; 0 is the paper's"
+        description="share of the steps, at the end, in which the forget gradient only constrains, where a surgery or "
+        "the guard holds it: what was lost is mended, and what was forgotten stays so; 0 is the paper's"
     )
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
     retain_target: Literal["pictures", "base"] = Field(

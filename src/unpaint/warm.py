@@ -3,8 +3,8 @@
 Importing torch, diffusers, transformers and open_clip takes a job as long as a small model's pictures do. `unpaint
 warm snakemake --cores all` keeps one such process while the command runs. It is started by the path of this file, so it
 knows nothing of this package: a job imports the project's own sources as they are then. Where a fork would not be as
-good as a process of one's own (another interpreter; a cluster's job, which is limited and accounted for as one), a job
-starts as ever.
+good as a process of one's own, a job starts as ever, and says why: another interpreter, other threads or limits, a
+cluster's job (which is limited and accounted for as one).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -25,69 +26,120 @@ from typing import Any
 PRELOADED = ("torch", "diffusers", "diffusers.pipelines.stable_diffusion", "transformers", "open_clip", "scipy.stats")
 VARIABLE = "UNPAINT_WARM"
 """The environment variable that names the socket."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""What numerical libraries read once, when they are imported; Snakemake sets each to a job's threads."""
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 """Where clusters name the job that a process belongs to."""
-TERMINATE, REFUSED = b"T", "refused"
+TERMINATE = b"T"
 
 
-def run(command: list[str]) -> int:
-    """Run a command with a warm process beside it, which ends with it; the command's exit code."""
+def run(command: list[str], threads: int) -> int:
+    """Run a command with a warm process beside it for its jobs of so many threads; the command's exit code.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+    if sys.platform == "darwin":  # a fork may not use Metal
+        return subprocess.run(command, check=False).returncode  # noqa: S603
+    counted = dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "socket"))
         start = [sys.executable, "-P", __file__, path, *PRELOADED]
-        server = subprocess.Popen(start, stdin=subprocess.DEVNULL)  # noqa: S603
+        # it ends when its input does: whatever ends this process
+        with subprocess.Popen(start, stdin=subprocess.PIPE, env={**os.environ, **counted}) as server:  # noqa: S603
+            try:
+                return _wait(command, {**os.environ, VARIABLE: path})
+            finally:
+                server.kill()
+
+
+def _wait(command: list[str], environment: dict[str, str]) -> int:
+    with subprocess.Popen(command, env=environment) as running:  # noqa: S603
+        # Ctrl-C reaches the command as well, and it is the command that decides when to end
+        kept = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: running.terminate()),
+        }
         try:
-            with subprocess.Popen(command, env={**os.environ, VARIABLE: path}) as running:  # noqa: S603
-                # Ctrl-C reaches the command as well, and it is the command that decides when to end
-                previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.signal(signal.SIGTERM, lambda *_: running.terminate())
-                code = running.wait()
-                signal.signal(signal.SIGINT, previous)
-            return code if code >= 0 else 128 - code
+            code = running.wait()
         finally:
-            server.kill()
-            server.wait()
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+    return _shell(code)
 
 
 def hand_over(module: str, arguments: list[str]) -> int | None:
-    """Let the warm process run `python -m module` with `arguments`; its exit code, or None: there is none to do it."""
+    """Let the warm process run `python -m module` with `arguments`; its exit code, or None: none has taken the job."""
     path = os.environ.get(VARIABLE)
     if not path:
         return None
+    request = {"module": module, "arguments": arguments, "path": sys.path, "cwd": str(Path.cwd())}
+    text = json.dumps({**request, "environment": dict(os.environ), "place": _place()}).encode()
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.connect(path)
-            request = {"module": module, "arguments": arguments, "path": sys.path, "cwd": str(Path.cwd())}
-            text = json.dumps({**request, "environment": dict(os.environ), "place": _place()}).encode()
             line.sendall(len(text).to_bytes(8, "big"))
             socket.send_fds(line, [b"."], [0, 1, 2])
             line.sendall(text)
-            # the job is told by its terminal, or by us; it tidies up, and we wait for it
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, lambda *_: line.sendall(TERMINATE))
-            answer = line.makefile().readline().strip()
-        except OSError:
+            answers = line.makefile()
+            answer = answers.readline().strip()
+        except OSError as error:
+            answer = str(error)
+        if answer != "taken":
+            print(f"no warm process has taken this job ({answer or 'it ended'}); it starts as ever", file=sys.stderr)
             return None
-    if answer == REFUSED:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        return None
-    if not answer:
+        return _until_done(line, answers)
+
+
+def _until_done(line: socket.socket, answers: Any) -> int:
+    """The exit code of a job that was taken. It hears Ctrl-C by itself; SIGTERM is passed on, and we wait for it."""
+    told = False
+
+    def tell(*_: object) -> None:
+        nonlocal told
+        told = True
+        try:
+            line.sendall(TERMINATE)
+        except OSError:  # it has ended
+            return
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, tell)
+    try:
+        answer = answers.readline().strip()
+    except OSError:
+        answer = ""
+    if answer:
+        return int(answer)
+    if not told:
         print("the warm process ended before this job did; run the command again", file=sys.stderr)
-    return int(answer or 1)
+    return 143 if told else 1
 
 
-def _place() -> list[str]:
-    """What must be alike for a fork to be as good as a process of one's own."""
+def _place() -> dict[str, Any]:
+    """What must be alike for a fork to be as good as a process of one's own, in words that name it."""
+    import resource
+
     try:
         group = Path("/proc/self/cgroup").read_text(encoding="utf-8")
     except OSError:
         group = ""
-    return [sys.prefix, sys.version, group, *(os.environ.get(name, "") for name in SCHEDULERS)]
+    mask = os.umask(0)
+    os.umask(mask)
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    return {
+        "interpreter": [sys.prefix, sys.version],
+        "cluster's job": [group, *(os.environ.get(name, "") for name in SCHEDULERS)],
+        "number of threads": [os.environ.get(name, "") for name in THREADS],
+        "permission mask": mask,
+        "priority": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": [list(resource.getrlimit(getattr(resource, name))) for name in limits],
+        "processors": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+    }
 
 
 def serve(path: str, modules: list[str]) -> None:
-    """Import `modules`, and fork for every connection to the socket `path`; never returns."""
+    """Import `modules`, and fork for every connection to the socket `path`, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # finding a GPU by its driver would leave the forks without one
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
@@ -96,8 +148,12 @@ def serve(path: str, modules: list[str]) -> None:
         door.listen(64)
         for name in modules:
             __import__(name)
+        if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
+            sys.exit(
+                "a library has begun to use the GPU when it was imported; forks could not: every job starts as ever"
+            )
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        while True:
+        while door in select.select([door, sys.stdin], [], [])[0]:
             line, _ = door.accept()
             if os.fork() == 0:
                 door.close()
@@ -108,11 +164,16 @@ def serve(path: str, modules: list[str]) -> None:
 
 def _attend(line: socket.socket) -> int:
     """Fork the job of a connection, end it when it is asked for or the connection breaks, and send its exit code."""
-    size = int.from_bytes(_receive(line, 8), "big")
-    _, given, _, _ = socket.recv_fds(line, 1, 3)
-    request = json.loads(_receive(line, size))
-    if request["place"] != _place():
-        line.sendall(f"{REFUSED}\n".encode())
+    try:
+        size = int.from_bytes(_receive(line, 8), "big")
+        _, given, _, _ = socket.recv_fds(line, 1, 3)
+        request = json.loads(_receive(line, size))
+        here = _place()
+        if other := [name for name, value in request["place"].items() if value != here[name]]:
+            line.sendall(f"another {', '.join(other)}\n".encode())
+            return 0
+        line.sendall(b"taken\n")
+    except (EOFError, OSError):  # the asker has gone while it waited
         return 0
     pulse, heart = os.pipe()
     job = os.fork()
@@ -123,17 +184,30 @@ def _attend(line: socket.socket) -> int:
         os._exit(_work(request, given))
     for number in (*given, pulse):
         os.close(number)
-    threading.Thread(target=_watch, args=(line, job), daemon=True).start()
-    code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
-    line.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+    done, lock = threading.Event(), threading.Lock()
+
+    def end(*_: object) -> None:
+        with lock:
+            if not done.is_set():
+                os.kill(job, signal.SIGTERM)
+
+    def watch() -> None:
+        while line.recv(1) == TERMINATE:
+            end()
+        end()  # the one who asked is gone
+
+    # told with the whole group: the job's own handler tidies up, and we wait for it
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+    os.waitid(os.P_PID, job, os.WEXITED | os.WNOWAIT)
+    with lock:
+        done.set()
+    code = _shell(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
+    try:
+        line.sendall(f"{code}\n".encode())
+    except OSError:  # nobody waits for it
+        return 0
     return 0
-
-
-def _watch(line: socket.socket, job: int) -> None:
-    while line.recv(1) == TERMINATE:
-        os.kill(job, signal.SIGTERM)
-    # the one who asked is gone
-    os.kill(job, signal.SIGTERM)
 
 
 def _end_with(pulse: int) -> None:
@@ -176,6 +250,11 @@ def _receive(line: socket.socket, size: int) -> bytes:
             raise EOFError
         parts += part
     return bytes(parts)
+
+
+def _shell(code: int) -> int:
+    """An exit code as shells give it: 128 and the number of the signal that ended a process."""
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

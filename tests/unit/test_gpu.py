@@ -1,9 +1,17 @@
 """The same method on a GPU."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from tests.unit.test_loop import PCGRAD, SETTINGS, denoiser, run
+from tests.unit.test_loop import FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
+from unpaint import warm
+from unpaint.resume import Resume
+from unpaint.unlearn import loop
 
 
 @pytest.mark.gpu
@@ -19,3 +27,28 @@ def test_a_gpu_unlearns_as_the_cpu_does_within_rounding():
     distance = 0.1 * SETTINGS["learning_rate"]
     for one, other in zip(here.module.parameters(), there.module.parameters(), strict=True):
         torch.testing.assert_close(other.cpu(), one, rtol=0, atol=distance)
+
+
+@pytest.mark.gpu
+def test_a_stopped_run_goes_on_on_a_gpu(tmp_path):
+    keep = [tmp_path / "state.safetensors", "stamp", 0]
+    first, second = denoiser(), denoiser()
+    for model in (first, second):
+        model.module.to("cuda")
+    stopped = loop.unlearn(first, FORGET, RETAIN, PCGRAD, SETTINGS, 0, Resume(*keep))
+    next(stopped)
+    stopped.close()
+    assert len(run(second, resume=Resume(*keep))) == SETTINGS["steps"]
+
+
+@pytest.mark.gpu
+def test_a_fork_of_the_warm_process_may_use_the_gpu(tmp_path):
+    (tmp_path / "job.py").write_text("import torch; torch.ones(1, device='cuda').item()", encoding="utf-8")
+    ask = "from unpaint import warm; import sys; sys.exit(warm.hand_over('job', []) or 0)"
+    environment = {"PYTHONPATH": str(Path(warm.__file__).parents[1]), **dict.fromkeys(warm.THREADS, "1")}
+    code = f"import os; from unpaint import warm; os._exit(warm.run([{sys.executable!r}, '-c', {ask!r}], 1))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no warm process" not in done.stderr

@@ -1,6 +1,7 @@
 """Jobs in a warm process are as good as processes of their own."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import os, signal, sys, time
 from pathlib import Path
 kind, *others = sys.argv[1:]
 signal.signal(signal.SIGTERM, lambda *_: (Path("tidied").touch(), sys.exit(143)))
-print(kind, *others, os.environ.get("WORD"), Path.cwd().name, "json" in sys.modules, os.environ.get("UNPAINT_WARM"))
+print(kind, *others, os.environ.get("WORD"), Path.cwd().name, "colorsys" in sys.modules, os.environ.get("UNPAINT_WARM"))
 print("aside", file=sys.stderr)
 Path("parent").write_text(str(os.getppid()))
 if kind == "fail": sys.exit(7)
@@ -24,6 +25,8 @@ if kind == "say": sys.exit("a word")
 if kind == "raise": raise ValueError("a defect")
 if kind == "wait": Path("ready").touch(); time.sleep(60)
 """
+SOURCE = str(Path(warm.__file__).parents[1])
+SERVE = "from unpaint import warm; warm.serve(sys.argv[0], sys.argv[1:])"
 ASK = """
 import sys
 from unpaint import warm
@@ -32,13 +35,18 @@ sys.exit("none" if code is None else code)
 """
 
 
+LIKE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1"}
+
+
 @pytest.fixture
 def door(tmp_path, monkeypatch):
     """A warm process that has imported next to nothing, and a folder with a module `job`."""
     Path(tmp_path, "job.py").write_text(JOB, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    for name, value in LIKE.items():
+        monkeypatch.setenv(name, value)
     path = str(tmp_path / "socket")
-    with subprocess.Popen([sys.executable, "-P", warm.__file__, path, "json"]) as server:
+    with subprocess.Popen([sys.executable, "-P", warm.__file__, path, "colorsys"], stdin=subprocess.PIPE) as server:
         while not Path(path).exists():
             assert server.poll() is None
             time.sleep(0.01)
@@ -46,14 +54,15 @@ def door(tmp_path, monkeypatch):
         server.kill()
 
 
-def ask(door, *arguments, **environment):
-    source = str(Path(warm.__file__).parents[1])
+def ask(door, *arguments, before=None, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", ASK, *arguments],
-        env={**os.environ, "PYTHONPATH": source, warm.VARIABLE: door, **environment},
+        env={**os.environ, "PYTHONPATH": SOURCE, warm.VARIABLE: door, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,  # noqa: PLW1509
+        start_new_session=True,
     )
 
 
@@ -101,9 +110,38 @@ def test_a_job_whose_asker_was_killed_ends(door):
     wait_for(Path("tidied"))
 
 
-def test_a_cluster_s_job_is_not_forked_out_of_it(door):
-    asked = ask(door, "good", SLURM_JOB_ID="17")
-    assert "none" in asked.communicate(timeout=30)[1]
+@pytest.mark.parametrize(
+    ("environment", "before", "named"),
+    [
+        ({"SLURM_JOB_ID": "17"}, None, "another cluster's job"),
+        ({"OMP_NUM_THREADS": "2"}, None, "another number of threads"),
+        ({}, lambda: os.umask(0o077), "another permission mask"),
+        ({}, lambda: os.nice(3), "another priority"),
+        ({}, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)), "another limits"),
+    ],
+)
+def test_a_job_whose_fork_would_be_another_starts_as_ever(door, environment, before, named):
+    said = ask(door, "good", before=before, **environment).communicate(timeout=30)[1]
+    assert f"no warm process has taken this job ({named})" in said
+    assert said.endswith("none\n")
+
+
+def test_an_asker_that_is_gone_before_its_turn_leaves_no_job(tmp_path, monkeypatch):
+    Path(tmp_path, "job.py").write_text(JOB, encoding="utf-8")
+    Path(tmp_path, "slow.py").write_text("import time; time.sleep(3)", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "socket")
+    start = [sys.executable, "-c", f"import sys; sys.path.append('.'); sys.argv[0:1] = []; {SERVE}", path, "slow"]
+    with subprocess.Popen(start, stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": SOURCE}) as server:
+        wait_for(Path(path))
+        asked = ask(path, "wait")
+        time.sleep(0.5)
+        asked.send_signal(signal.SIGINT)
+        asked.communicate(timeout=30)
+        assert asked.returncode != 0
+        assert ask(path, "good").wait(timeout=30) == 0
+        assert not Path("ready").exists()
+        server.kill()
 
 
 def test_without_a_warm_process_there_is_no_answer(door, tmp_path):
@@ -119,16 +157,66 @@ def test_a_warm_process_that_dies_fails_the_job(door):
     assert asked.returncode == 1
 
 
+def test_a_group_that_is_told_to_end_tidies_up_and_runs_nothing_twice(door):
+    asked = ask(door, "wait")
+    wait_for(Path("ready"))
+    supervisor = int(Path("parent").read_text(encoding="utf-8"))
+    job = int(subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(supervisor)], text=True))
+    for process in (supervisor, job, asked.pid):
+        os.kill(process, signal.SIGTERM)
+    asked.communicate(timeout=30)
+    assert asked.returncode == 143
+    assert Path("tidied").exists()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="no warm process there")
+def test_many_quick_jobs_leave_no_word_behind(door, capfd):
+    for _ in range(10):
+        assert ask(door, "good").wait(timeout=30) == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    monkeypatch.setattr(warm, "PRELOADED", ("colorsys",))
+
+
 @pytest.mark.parametrize(("command", "code"), [("exit 5", 5), ("kill -15 $$", 143)])
-def test_the_exit_code_is_the_command_s(command, code):
-    assert warm.run(["sh", "-c", command]) == code
+def test_the_exit_code_is_the_command_s(idle, command, code):
+    before = signal.getsignal(signal.SIGTERM)
+    assert warm.run(["sh", "-c", command], 1) == code
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_warm_process_ends_with_its_command(tmp_path):
+def test_the_warm_process_ends_with_its_command(idle, tmp_path):
     said = tmp_path / "said"
-    warm.run(["sh", "-c", f"echo ${warm.VARIABLE} > {said}"])
-    assert said.read_text(encoding="utf-8").strip().endswith("socket")
-    assert not Path(said.read_text(encoding="utf-8").strip()).exists()
+    warm.run(["sh", "-c", f"ps -o pid= --ppid $PPID > {said}"], 1)
+    started = [int(word) for word in said.read_text(encoding="utf-8").split()]
+    assert len(started) >= 2
+    assert not any(Path(f"/proc/{process}").exists() for process in started)
+
+
+def test_the_warm_process_ends_when_what_started_it_is_killed(tmp_path):
+    command = ["sh", "-c", "ps -o pid= --ppid $PPID > said; sleep 60"]
+    code = f"from unpaint import warm; warm.PRELOADED = (); warm.run({command}, 1)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": SOURCE}
+    ) as started:
+        wait_for(tmp_path / "said")
+        time.sleep(0.2)
+        server = int((tmp_path / "said").read_text(encoding="utf-8").split()[0])
+        assert Path(f"/proc/{server}").exists()
+        started.kill()
+    deadline = time.monotonic() + 30
+    while _runs(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(process):
+    """Whether it is there, and no zombie."""
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_for(path):

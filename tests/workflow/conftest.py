@@ -13,7 +13,8 @@ from tests.world import commit, make_project, run
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole chain, run by Snakemake and recorded, in a folder whose name has spaces and letters beyond ASCII."""
     folder = make_project(tmp_path_factory.mktemp("world") / "kleine Wölt ✓")
-    run(folder, "unpaint", "warm", "snakemake", "--cores", "2")
+    printed = run(folder, "unpaint", "warm", "snakemake", "--cores", "2")
+    assert "no warm process has taken this job" not in printed
     run(folder, "unpaint", "record")
     commit(folder, "made")
     return folder

@@ -41,7 +41,7 @@ Stage = Callable[..., None]
 
 def main(stage: Stage, arguments: list[str]) -> None:
     """Run `stage` for the command line; errors meant for the user are one line and exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     try:
         run(stage, arguments)
     except UserError as error:
@@ -207,6 +207,12 @@ def _move(source: Path, target: Path) -> list[Path]:
             os.replace(path, final)
             moved.append(final)
     return moved
+
+
+def _end(*_: object) -> None:
+    # told twice (by the group and by its asker), a job tidies up once
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _complain(text: str) -> int:

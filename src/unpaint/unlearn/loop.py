@@ -101,7 +101,7 @@ def unlearn(
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
         products = gradient.gram([forget_gradient, retain_gradient])
-        emphasis = SETTLING if step >= steps * (1 - settings["settle"]) else 1.0
+        emphasis = SETTLING if step >= steps - round(steps * settings["settle"]) else 1.0
         a, b = (share / emphasis for share in method.surgery(products, weight * emphasis))
         gradient.combine(forget_gradient, retain_gradient, a, b)
         checked = torch.stack([value.to(products) for value in (lost.detach(), kept, products.sum(), a, b)])
@@ -268,5 +268,5 @@ def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], optimizer: torc
         parameter.data.copy_(state[f"value.{name}"])
         if f"{MOMENTS[0]}.{name}" in state:
             moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS}
-            optimizer.state[parameter] = {"step": torch.tensor(float(done)), **moments}
+            optimizer.state[parameter] = {"step": torch.tensor(float(done), device=parameter.device), **moments}
     return list(state["history"])
