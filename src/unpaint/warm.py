@@ -23,7 +23,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ("torch", "diffusers", "diffusers.pipelines.stable_diffusion", "transformers", "open_clip", "scipy.stats")
+PRELOADED = ("diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", "open_clip", "scipy.stats", "datasets")
+"""Each brings torch or transformers along; packages that load their parts late are named by the part."""
 VARIABLE = "UNPAINT_WARM"
 """The environment variable that names the socket."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
