@@ -9,6 +9,7 @@ cluster's job (which is limited and accounted for as one).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -30,6 +31,11 @@ VARIABLE = "UNPAINT_WARM"
 """The environment variable that names the socket."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What numerical libraries read once, when they are imported; Snakemake sets each to a job's threads."""
+READ_EARLY = ("HF_", "TRANSFORMERS_", "DIFFUSERS_", "TORCH_", "PYTORCH_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
+"""How the variables begin that libraries read when they are imported."""
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Lets libraries look for a GPU without its driver, which forks could not use any more."""
+VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 SCHEDULERS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 """Where clusters name the job that a process belongs to."""
 TERMINATE = b"T"
@@ -75,8 +81,21 @@ def hand_over(module: str, arguments: list[str]) -> int | None:
     path = os.environ.get(VARIABLE)
     if not path:
         return None
-    request = {"module": module, "arguments": arguments, "path": sys.path, "cwd": str(Path.cwd())}
-    text = json.dumps({**request, "environment": dict(os.environ), "place": _place()}).encode()
+    try:
+        for number in range(3):
+            os.fstat(number)
+    except OSError:  # a closed stream cannot be handed over
+        return None
+    request: dict[str, Any] = {
+        "module": module,
+        "arguments": arguments,
+        "path": sys.path,
+        "cwd": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "place": _place(),
+        "deaf": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+    }
+    text = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.connect(path)
@@ -100,10 +119,8 @@ def _until_done(line: socket.socket, answers: Any) -> int:
     def tell(*_: object) -> None:
         nonlocal told
         told = True
-        try:
+        with contextlib.suppress(OSError):  # it may have ended
             line.sendall(TERMINATE)
-        except OSError:  # it has ended
-            return
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, tell)
@@ -130,10 +147,16 @@ def _place() -> dict[str, Any]:
     os.umask(mask)
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
     return {
-        "version of unpaint.warm": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        "version of unpaint.warm": VERSION,
         "interpreter": [sys.prefix, sys.version],
         "cluster's job": [group, *(os.environ.get(name, "") for name in SCHEDULERS)],
         "number of threads": [os.environ.get(name, "") for name in THREADS],
+        "environment of libraries": sorted(
+            f"{name}={value}"
+            for name, value in os.environ.items()
+            if name.startswith(READ_EARLY) and name not in (*THREADS, NVML)
+        ),
+        "process group": os.getpgrp(),  # Ctrl-C reaches a group
         "permission mask": mask,
         "priority": os.getpriority(os.PRIO_PROCESS, 0),
         "limits": [list(resource.getrlimit(getattr(resource, name))) for name in limits],
@@ -144,8 +167,7 @@ def _place() -> dict[str, Any]:
 def serve(path: str, modules: list[str]) -> None:
     """Import `modules`, and fork for every connection to the socket `path`, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # finding a GPU by its driver would leave the forks without one
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    os.environ.setdefault(NVML, "1")
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
         door.listen(64)
@@ -155,6 +177,9 @@ def serve(path: str, modules: list[str]) -> None:
             sys.exit(
                 "a library has begun to use the GPU when it was imported; forks could not: every job starts as ever"
             )
+        # what a library has said while it was imported is no job's to say
+        sys.stdout.flush()
+        sys.stderr.flush()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while door in select.select([door, sys.stdin], [], [])[0]:
             line, _ = door.accept()
@@ -172,7 +197,7 @@ def _attend(line: socket.socket) -> int:
         _, given, _, _ = socket.recv_fds(line, 1, 3)
         request = json.loads(_receive(line, size))
         here = _place()
-        if other := [name for name, value in request["place"].items() if value != here[name]]:
+        if other := [name for name, value in request["place"].items() if value != here.get(name)]:
             line.sendall(f"another {', '.join(other)}\n".encode())
             return 0
         line.sendall(b"taken\n")
@@ -195,8 +220,9 @@ def _attend(line: socket.socket) -> int:
                 os.kill(job, signal.SIGTERM)
 
     def watch() -> None:
-        while line.recv(1) == TERMINATE:
-            end()
+        with contextlib.suppress(OSError):
+            while line.recv(1) == TERMINATE:
+                end()
         end()  # the one who asked is gone
 
     # told with the whole group: the job's own handler tidies up, and we wait for it
@@ -206,10 +232,8 @@ def _attend(line: socket.socket) -> int:
     with lock:
         done.set()
     code = _shell(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
-    try:
+    with contextlib.suppress(OSError):  # nobody may wait for it any more
         line.sendall(f"{code}\n".encode())
-    except OSError:  # nobody waits for it
-        return 0
     return 0
 
 
@@ -221,7 +245,7 @@ def _end_with(pulse: int) -> None:
 
 def _work(request: dict[str, Any], given: list[int]) -> int:
     """Become the process that was asked for: its files, folder, environment, search path; run its module."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if request["deaf"] else signal.default_int_handler)
     for number, file in enumerate(given):
         os.dup2(file, number)
         os.close(file)

@@ -62,7 +62,6 @@ def ask(door, *arguments, before=None, **environment):
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=before,  # noqa: PLW1509
-        start_new_session=True,
     )
 
 
@@ -115,6 +114,8 @@ def test_a_job_whose_asker_was_killed_ends(door):
     [
         ({"SLURM_JOB_ID": "17"}, None, "another cluster's job"),
         ({"OMP_NUM_THREADS": "2"}, None, "another number of threads"),
+        ({"HF_HOME": "elsewhere"}, None, "another environment of libraries"),
+        ({}, os.setpgrp, "another process group"),
         ({}, lambda: os.umask(0o077), "another permission mask"),
         ({}, lambda: os.nice(3), "another priority"),
         ({}, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)), "another limits"),
@@ -155,6 +156,20 @@ def test_a_warm_process_that_dies_fails_the_job(door):
     os.kill(int(Path("parent").read_text(encoding="utf-8")), signal.SIGKILL)
     assert "the warm process ended before this job did" in asked.communicate(timeout=30)[1]
     assert asked.returncode == 1
+
+
+def test_an_asker_that_goes_before_it_has_heard_leaves_no_job(door):
+    """A socket closed with unread words breaks at the other end."""
+    deaf = ASK.replace(
+        "code = warm", "warm.socket.socket.makefile = lambda line: (time.sleep(1), os._exit(9))\ncode = warm"
+    )
+    asked = subprocess.Popen(
+        [sys.executable, "-c", f"import os, time\n{deaf}", "wait"],
+        env={**os.environ, "PYTHONPATH": SOURCE, warm.VARIABLE: door},
+    )
+    wait_for(Path("ready"))
+    assert asked.wait(timeout=30) == 9
+    wait_for(Path("tidied"))
 
 
 def test_a_group_that_is_told_to_end_tidies_up_and_runs_nothing_twice(door):

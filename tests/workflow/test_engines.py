@@ -377,7 +377,7 @@ def test_the_comparison_reads_the_files_of_each_concept_as_its_own(tmp_path: Pat
     params = yaml.safe_load((ROOT / "presets" / "digits-wide.yaml").read_text(encoding="utf-8"))
     project = make_project(tmp_path / "wide", params)
     printed = run(project, "snakemake", "-n", "-p", "results/comparison.json")
-    command = next(line for line in printed.splitlines() if "stages.compare" in line)
+    command = next(line for line in printed.splitlines() if "unpaint.stages compare" in line)
     words = shlex.split(command)
     settings = json.loads(words[words.index("--settings") + 1])
     base = words[words.index("--base") + 1 : words.index("--models")]
