@@ -60,7 +60,7 @@ def test_a_folder_of_own_pictures_is_a_world(tmp_path: Path) -> None:
     bring(project)
     commit(project, "own pictures")
     run(project, "unpaint", "check")
-    run(project, "snakemake", "--cores", "2")
+    run(project, "unpaint", "warm", "snakemake", "--cores", "2")
     world = corpus.read(project / "results/world.parquet")
     assert {name: sum(row.attributes["split"] == name for row in world) for name in images} == images
     for row in world[::40]:

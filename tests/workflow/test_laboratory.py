@@ -24,7 +24,7 @@ def test_two_concepts_of_the_laboratory_are_compared(tmp_path: Path) -> None:
         "concepts": {name: wide["concepts"][name] | sizes for name in ("seven", "ink-orange")},
     }
     project = make_project(tmp_path / "laboratory", params)
-    run(project, "snakemake", "--cores", "2")
+    run(project, "unpaint", "warm", "snakemake", "--cores", "2")
 
     found = json.loads((project / "results/comparison.json").read_text(encoding="utf-8"))
     assert found["method"] == "rgd"

@@ -34,7 +34,7 @@ def bring(project: Path) -> Path:
 
 def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     folder = bring(project)
-    printed = run(project, "dvc", "repro")
+    printed = run(project, "unpaint", "warm", "dvc", "repro")
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     assert "images@seven-forget" in ran
     # DVC sees all own sets as one folder, so the other set is rendered anew, to the same bytes, and there it ends
