@@ -272,7 +272,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         case int():
             other = value + 1
         case float():
-            other = value * 0.5
+            other = value * 0.5 or 0.5
         case str():
             other = f"{value} indeed"
         case [bool(), *_]:
