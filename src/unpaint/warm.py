@@ -214,7 +214,7 @@ def _attend(line: socket.socket) -> int:
         os.close(number)
     done, lock = threading.Event(), threading.Lock()
 
-    def end(*_: object) -> None:
+    def end() -> None:
         with lock:
             if not done.is_set():
                 os.kill(job, signal.SIGTERM)

@@ -12,6 +12,8 @@ import pytest
 
 from unpaint import warm
 
+# there is no warm process on macOS, and the tests look into /proc
+pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="no warm process there")
 JOB = """
 import os, signal, sys, time
 from pathlib import Path
@@ -184,7 +186,6 @@ def test_a_group_that_is_told_to_end_tidies_up_and_runs_nothing_twice(door):
     assert Path("tidied").exists()
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="no warm process there")
 def test_many_quick_jobs_leave_no_word_behind(door, capfd):
     for _ in range(10):
         assert ask(door, "good").wait(timeout=30) == 0
