@@ -269,6 +269,9 @@ class RGD(Unlearning):
     method: Literal["rgd"]
     surgery: Literal["pcgrad", "cone", "unilateral"]
     retain_batches_per_step: Annotated[int, Field(ge=2)]
+    retain_batches_per_pass: Count = Field(
+        description="how many of them go through the network at once: more take more memory and less time"
+    )
 
 
 Method = Annotated[GradDiff | RG | RGD, Field(discriminator="method")]

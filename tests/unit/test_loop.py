@@ -33,7 +33,7 @@ SETTINGS = {
     "truncation": {"mode": "clamp", "value": 50.0},
     "guard": True,
 }
-PCGRAD = Method(SURGERIES["pcgrad"], 1)
+PCGRAD = Method(SURGERIES["pcgrad"])
 
 
 def denoiser(kind="epsilon"):
@@ -118,7 +118,7 @@ def test_a_run_settles_in_its_later_steps_alone():
 @pytest.mark.parametrize("surgery", ["pcgrad", "cone"])
 def test_while_a_run_settles_it_mends_what_was_lost_and_forgets_no_less(surgery):
     """A plain gradient step: all but the retain gradient, less its part against the forget gradient."""
-    steps = run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=4, settle=0.75, optimizer="sgd", guard=False)
+    steps = run(denoiser(), method=Method(SURGERIES[surgery]), steps=4, settle=0.75, optimizer="sgd", guard=False)
     assert any(step.conflict for step in steps[1:])
     for step in steps[1:]:
         assert step.retain_change < 0
@@ -144,7 +144,7 @@ def test_the_reported_losses_are_those_before_the_step():
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("surgery", SURGERIES)
 def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery, optimizer):
-    for step in run(denoiser(), method=Method(SURGERIES[surgery], 1), steps=6, optimizer=optimizer):
+    for step in run(denoiser(), method=Method(SURGERIES[surgery]), steps=6, optimizer=optimizer):
         slack = 1e-6 * (abs(step.forget_change) + abs(step.retain_change)) + 1e-12
         assert step.forget_change <= slack
         assert step.retain_change <= slack
@@ -156,14 +156,14 @@ CONFLICT = {"retain": FORGET, "learning_rate": 1e-2, "retain_weight": 0.125, "st
 
 @pytest.mark.parametrize("surgery", ["pcgrad", "cone"])
 def test_plain_sgd_keeps_the_guarantee_of_the_paper_without_a_guard(surgery):
-    method = Method(SURGERIES[surgery], 1)
+    method = Method(SURGERIES[surgery])
     for step in run(denoiser(), method=method, guard=False, optimizer="sgd", **{**CONFLICT, "learning_rate": 1e-4}):
         assert step.conflict
         assert max(step.forget_change, step.retain_change) < 1e-9
 
 
 def test_plain_sgd_without_surgery_breaks_it():
-    method = Method(SURGERIES["none"], 1)
+    method = Method(SURGERIES["none"])
     steps = run(denoiser(), method=method, guard=False, optimizer="sgd", **{**CONFLICT, "learning_rate": 1e-4})
     assert any(step.retain_change > 1e-6 for step in steps)
 
@@ -274,11 +274,34 @@ def test_lora_trains_adapters_alone():
     assert any(after[name].abs().sum() > 0 for name in adapters if ".lora_B" in name)
 
 
-def test_rgd_averages_its_retain_batches_before_the_surgery():
-    method = find({"method": "rgd", "surgery": "pcgrad", "retain_batches_per_step": 3})
-    model = denoiser()
+@pytest.mark.parametrize("together", [1, 2, 3, 4])
+def test_rgd_averages_its_retain_batches_before_the_surgery_however_many_pass_at_once(together):
+    given = {"method": "rgd", "surgery": "pcgrad", "retain_batches_per_step": 3, "retain_batches_per_pass": together}
+    model, sizes = denoiser(), []
     kept = losses(model, FORGET, RETAIN, 0, batches=3)[1]
-    assert run(model, method=method, steps=1)[0].retain_loss == pytest.approx(kept)
+    model.module.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0]) // SETTINGS["batch"]))
+    first, second = run(model, method=find(given), steps=2)
+    assert first.retain_loss == pytest.approx(kept)
+    assert sizes == 2 * {1: [1, 1, 1, 1], 2: [1, 2, 1], 3: [1, 3], 4: [1, 3]}[together]
+    alone = run(denoiser(), method=find({**given, "retain_batches_per_pass": 1}), steps=2)[1]
+    assert astuple(second) == pytest.approx(astuple(alone), rel=1e-3)
+
+
+def test_the_guard_s_spans_are_all_parameters_in_order_of_one_type_each_and_of_bounded_size(monkeypatch):
+    monkeypatch.setattr(loop, "SPAN", 10)
+    given = [(4, "float32"), (6, "float32"), (1, "float32"), (2, "float16"), (30, "float16"), (3, "float16")]
+    parameters = [torch.nn.Parameter(torch.zeros(size, dtype=getattr(torch, kind))) for size, kind in given]
+    spans = list(loop._spans(parameters))
+    assert [(span.start, span.stop) for span in spans] == [(0, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
+
+
+def test_the_guard_is_the_same_whatever_its_spans(monkeypatch):
+    whole, parted = denoiser(), denoiser()
+    run(whole, **CONFLICT)
+    monkeypatch.setattr(loop, "SPAN", 100)
+    run(parted, **CONFLICT)
+    for one, other in zip(values(whole).values(), values(parted).values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("role", ["forget", "retain"])
@@ -429,7 +452,7 @@ PAIRED = {"mode": "paired", "value": 0.5}
 
 def test_paired_rises_towards_its_bound_and_never_above():
     model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"), FORGET, RETAIN)
-    alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)), 1)
+    alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)))
     changes = {"batch": 6, "steps": 120, "learning_rate": 2e-3, "guard": False, "truncation": PAIRED}
     reached = []
     for step in run(model, method=alone, **changes):

@@ -29,16 +29,16 @@ rule retrain:
         "logs/{concept}/retrain/retrain-seed{seed}.log",
     conda:
         "../envs/torch.yaml"
-    threads: config["base"]["threads"]
+    threads: config["threads"]  # not the base model's: oracles can run beside each other
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=120,
     params:
         settings=lambda w: settings(
+            "threads",
             "device",
             "base",
-            threads=config["base"]["threads"],
             forget=config["concepts"][w.concept]["forget"],
             seed=int(w.seed),
         ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from unpaint.unlearn.methods import Method
 from unpaint.unlearn.objectives import forget_loss, retain_loss
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+MOMENTS = ("exp_avg", "exp_avg_sq")
+SPAN = 2**18
+"""Numbers that the guard treats at once, of several tensors: 1 MB, which stays in a core's cache."""
 SETTLING = 1e3
 """How much the retain weight rises while a run settles: the forget gradient is then all but a constraint."""
 
@@ -76,7 +79,7 @@ def unlearn(
     denoiser.module.train()
     optimizer = _optimizer(parameters, settings["optimizer"], settings["learning_rate"])
     steps, batch, weight = settings["steps"], settings["batch"], settings["retain_weight"]
-    truncation = settings["truncation"]
+    truncation, unprompted, together = settings["truncation"], settings["unprompted"], method.batches_per_pass
     history = _resume(resume, trained, optimizer) if resume else []
     for step, values in enumerate(history):
         yield _record(step, values)
@@ -89,14 +92,17 @@ def unlearn(
         lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"], towards)
         forget_gradient = _gradient(-lost, parameters)
         kept = torch.zeros((), device=lost.device)
-        for part in range(method.retain_batches):
-            turn = step * method.retain_batches + part
-            rows = _rows(len(retain), batch, turn, seed)
-            given = _inputs(denoiser, retain, rows, seed, turn, "retain", settings["unprompted"])
+        first = step * method.retain_batches
+        turns = range(first, first + method.retain_batches)
+        for part in (turns[start : start + together] for start in range(0, len(turns), together)):
+            given = _joined(
+                _inputs(denoiser, retain, _rows(len(retain), batch, turn, seed), seed, turn, "retain", unprompted)
+                for turn in part
+            )
             residuals = denoiser.residuals(*given)
             if base and distilled:
                 residuals = residuals - base.residuals(given)
-            loss = retain_loss(residuals) / method.retain_batches
+            loss = retain_loss(residuals) * len(part) / len(turns)
             loss.backward()  # type: ignore[no-untyped-call]
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
@@ -146,29 +152,31 @@ def _guard(
 ) -> tuple[Tensor, Tensor]:
     """Correct the step that was just taken, and give the first-order changes (2,) of what was taken in the end.
 
-    The retain gradient is gone (combined = a f + b r stands in its place) and is made anew tensor by tensor, so no
-    third copy is needed. b is never 0: each surgery keeps r.
+    The retain gradient is gone (combined = a f + b r stands in its place) and is made anew span by span, so no third
+    copy is needed. b is never 0: each surgery keeps r.
     """
     rate, parameters = optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["params"]
-    kind = combined[0].dtype
-    along, across = (a / b).to(kind), (1 / b).to(kind)
     products: list[Tensor] = []
-    for parameter, f, c in zip(parameters, forget, combined, strict=True):
-        inverse, moved = _proposed(optimizer, parameter, c, step)
-        # the retain gradient anew, one tensor at a time: from the sums it would be a difference of large numbers
-        r = across * c - along * f
+    for part in _spans(parameters):
+        f, c = _flat(forget[part]), _flat(combined[part])
+        inverse, moved = _proposed(optimizer, parameters[part], c, step)
+        # the retain gradient anew, part by part: from the sums it would be a difference of large numbers
+        r = (1 / b).to(c) * c - (a / b).to(c) * f
         inverse_f = inverse * f
         pairs = ((moved, f), (moved, r), (inverse_f, f), (inverse_f, r), (inverse * r, r))
-        products += [torch.dot(x.flatten(), y.flatten()) for x, y in pairs]
-    uf, ur, ff, fr, rr = torch.stack(products).view(-1, len(pairs)).sum(dim=0, dtype=a.dtype)
+        products.append(torch.stack([torch.dot(x.float(), y.float()) for x, y in pairs]))
+    uf, ur, ff, fr, rr = torch.stack(products).sum(dim=0, dtype=a.dtype)
     slopes = torch.stack([uf, ur])
     p, q = gradient.guard(torch.stack([torch.stack([ff, fr]), torch.stack([fr, rr])]), slopes)
     if not enabled:
         return -rate * slopes, torch.zeros_like(p, dtype=torch.bool)
-    along_f, along_c = (p - q * a / b).to(kind), (q / b).to(kind)
-    for parameter, f, c in zip(parameters, forget, combined, strict=True):
-        inverse, _ = _proposed(optimizer, parameter, c, step)
-        parameter.addcmul_(inverse, along_f * f + along_c * c, value=-rate)
+    for part in _spans(parameters):
+        f, c = _flat(forget[part]), _flat(combined[part])
+        inverse, _ = _proposed(optimizer, parameters[part], c, step)
+        correction = inverse * ((p - q * a / b).to(c) * f + (q / b).to(c) * c)
+        pieces = torch.split(correction, [parameter.numel() for parameter in parameters[part]])
+        for parameter, piece in zip(parameters[part], pieces, strict=True):
+            parameter.sub_(piece.view_as(parameter), alpha=rate)
     taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
     # where a multiplier acts its slope is 0 by construction, but for rounding
     taken = torch.where(torch.stack([p, q]) > 0, taken.clamp(min=0), taken)
@@ -176,14 +184,30 @@ def _guard(
 
 
 def _proposed(
-    optimizer: torch.optim.Optimizer, parameter: Tensor, combined: Tensor, step: int
+    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], combined: Tensor, step: int
 ) -> tuple[Tensor, Tensor]:
-    """The inverse preconditioner of a tensor, and what the optimiser moved it by, per unit of the rate."""
+    """The inverse preconditioner of some tensors, flat, and what the optimiser moved them by, per unit of the rate."""
     if isinstance(optimizer, torch.optim.SGD):
         return torch.ones((), dtype=combined.dtype, device=combined.device), combined
-    (beta1, beta2), state = BETAS, optimizer.state[parameter]
-    inverse = 1 / ((state["exp_avg_sq"] / (1 - beta2 ** (step + 1))).sqrt_() + EPSILON)
-    return inverse, inverse * state["exp_avg"] / (1 - beta1 ** (step + 1))
+    mean, square = (_flat([optimizer.state[parameter][moment] for parameter in parameters]) for moment in MOMENTS)
+    beta1, beta2 = BETAS
+    inverse = 1 / ((square / (1 - beta2 ** (step + 1))).sqrt_() + EPSILON)
+    return inverse, inverse * mean / (1 - beta1 ** (step + 1))
+
+
+def _spans(parameters: list[nn.Parameter]) -> Iterator[slice]:
+    """Runs of tensors of one type, up to SPAN numbers together: many small operations cost more than their work."""
+    start = size = 0
+    for at, parameter in enumerate(parameters):
+        if at > start and (size + parameter.numel() > SPAN or parameter.dtype != parameters[start].dtype):
+            yield slice(start, at)
+            start, size = at, 0
+        size += parameter.numel()
+    yield slice(start, len(parameters))
+
+
+def _flat(tensors: gradient.Gradient) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def _inputs(
@@ -205,6 +229,10 @@ def _inputs(
     embeddings = encoded.embeddings[encoded.prompt[rows]].to(device)
     embeddings = torch.where(silent, encoded.unprompted.to(device), embeddings)
     return Inputs(latents, embeddings, noise, timesteps)
+
+
+def _joined(parts: Iterable[Inputs]) -> Inputs:
+    return Inputs(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
 def _rows(count: int, batch: int, turn: int, seed: int) -> list[int]:
@@ -244,9 +272,6 @@ def _grad(parameter: nn.Parameter) -> Tensor:
 def _record(step: int, values: Tensor) -> Step:
     lost, kept, cosine, conflict, forget_change, retain_change, guarded = values.tolist()
     return Step(step + 1, lost, kept, cosine, bool(conflict), forget_change, retain_change, bool(guarded))
-
-
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def _state(

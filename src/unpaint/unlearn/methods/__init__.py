@@ -18,7 +18,9 @@ class Method:
     """What tells a method from the others in the shared loop."""
 
     surgery: Coefficients
-    retain_batches: int
+    retain_batches: int = 1
+    batches_per_pass: int = 1
+    """How many of them go through the network at once: memory against speed."""
 
 
 def find(settings: Mapping[str, Any]) -> Method:

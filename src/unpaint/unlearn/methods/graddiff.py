@@ -11,4 +11,4 @@ from unpaint.unlearn.methods import Method
 
 def method(_settings: Mapping[str, Any]) -> Method:
     """Plain sum, one retain batch a step."""
-    return Method(graddiff, 1)
+    return Method(graddiff)

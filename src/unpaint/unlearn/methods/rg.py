@@ -11,4 +11,4 @@ from unpaint.unlearn.methods import Method
 
 def method(settings: Mapping[str, Any]) -> Method:
     """The surgery of the settings, one retain batch a step."""
-    return Method(SURGERIES[settings["surgery"]], 1)
+    return Method(SURGERIES[settings["surgery"]])

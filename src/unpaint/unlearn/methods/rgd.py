@@ -14,4 +14,5 @@ from unpaint.unlearn.methods import Method
 
 def method(settings: Mapping[str, Any]) -> Method:
     """The surgery of the settings, several retain batches a step."""
-    return Method(SURGERIES[settings["surgery"]], settings["retain_batches_per_step"])
+    batches, together = settings["retain_batches_per_step"], settings["retain_batches_per_pass"]
+    return Method(SURGERIES[settings["surgery"]], batches, together)
