@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,7 +19,7 @@ class Encoded:
         mean, std: (n, channels, height, width), the scaled posterior of each picture's latents.
         embeddings: (m, tokens, width), one per distinct prompt.
         prompt: (n,), which of them belongs to each row.
-        pair: (n,), `pair_number` of each row's pair id: a forget and a retain row of one pair hold the same.
+        anchor: (n,), which of them each row of a forget set is led to; of a retain set the row's own.
         unprompted: (tokens, width), the embedding of the empty prompt: the other branch of classifier-free guidance.
     """
 
@@ -28,17 +27,12 @@ class Encoded:
     std: Tensor
     embeddings: Tensor
     prompt: Tensor
-    pair: Tensor
+    anchor: Tensor
     unprompted: Tensor
 
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.mean)
-
-
-def pair_number(pair: str) -> int:
-    """A pair id as a number that a tensor can hold: 63 bits of its hash."""
-    return int.from_bytes(hashlib.sha256(pair.encode()).digest()[:8], "big") >> 1
 
 
 def write(path: Path, encoded: Encoded, manifest: Manifest) -> None:

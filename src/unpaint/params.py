@@ -204,6 +204,10 @@ class Concept(Section):
 
     grammar: Name
     forget: dict[Name, str | list[str]] = Field(description="dimension: value, or a list of values")
+    anchor: str = Field(
+        description="what forget prompts are led to (truncation mode `anchor`): `nearest` (the value that the base "
+        "model paints most alike), a value of the dimension, `drop` (nothing), or `pair` (the pair's retain prompt)"
+    )
     images: Sources
     train: Split
     test: Split
@@ -219,8 +223,8 @@ class Concept(Section):
 class Truncation(Section):
     """The bound on the forget loss (the paper's alpha): what lies above it has no gradient."""
 
-    mode: Literal["clamp", "elementwise", "paired", "skip"]
-    value: Positive = Field(description="in squared units of the prediction; for `paired` a share of the way")
+    mode: Literal["anchor", "clamp", "elementwise", "skip"]
+    value: Positive = Field(description="in squared units of the prediction; for `anchor` a share of the way there")
 
 
 class Unlearning(Section):
@@ -358,6 +362,16 @@ class Params(Section):
         for name in self.methods:
             if name in {"base", "prompts", "images", "encoded", "retrain"}:
                 raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
+        return self
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        for name, concept in self.concepts.items():
+            forgotten = {value for _, value in concept.targets}
+            for dimension, _ in concept.targets:
+                values = [v for v in self.grammars[concept.grammar].values[dimension].both if v not in forgotten]
+                if concept.anchor not in (known := ["nearest", "drop", "pair", *values]):
+                    raise ValueError(f"concepts.{name}.anchor: {concept.anchor} is none of {', '.join(known)}")
         return self
 
     @model_validator(mode="after")

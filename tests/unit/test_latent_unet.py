@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 
 from tests.unit.tiny import pairs, unet
 from unpaint import encoded, weights
-from unpaint.encoded import pair_number
 from unpaint.errors import UserError
 from unpaint.export import export
 from unpaint.lineage import manifest as manifests
@@ -20,7 +19,7 @@ from unpaint.lineage.manifest import Manifest, sha256
 from unpaint.models import checkpoint
 from unpaint.models.checkpoint import describe, load, strip_paths
 from unpaint.models.denoiser import train_scope
-from unpaint.models.latent_unet import LatentUNet, encode, load_denoiser, load_pipeline
+from unpaint.models.latent_unet import LatentUNet, embed, encode, led_to, load_denoiser, load_pipeline
 from unpaint.sample import render
 
 
@@ -108,7 +107,7 @@ def test_global_randomness_does_not_reach_a_picture(pipeline):
 def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_prompt(pipeline):
     given = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     prompts = ["b two", "a one", "b two"]
-    found = encode(pipeline, given, prompts, ["train-0001.0", "train-0000.0", "train-0001.1"], batch=2)
+    found = encode(pipeline, given, prompts, batch=2)
     with torch.no_grad():
         posterior = pipeline.vae.encode(given / 127.5 - 1).latent_dist
         texts = pipeline.encode_prompt(["b two"], "cpu", 1, False)[0][0]
@@ -120,8 +119,11 @@ def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_promp
     assert (len(found), len(found.embeddings), found.prompt[0]) == (3, 2, found.prompt[2])
     torch.testing.assert_close(found.embeddings[found.prompt[0]], texts, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.unprompted, negative, rtol=1e-4, atol=1e-5)
-    assert found.pair.tolist() == [pair_number(f"train-{name}") for name in ("0001.0", "0000.0", "0001.1")]
-    assert len(set(found.pair.tolist())) == 3
+    assert torch.equal(found.anchor, found.prompt)
+    led = led_to(pipeline, found, ["b two", "c three", "a one"], batch=2)
+    torch.testing.assert_close(led.embeddings[led.anchor[[0, 2]]], found.embeddings[found.prompt[:2]])
+    torch.testing.assert_close(led.embeddings[led.anchor[1]], embed(pipeline, ["c three"], batch=2)[0])
+    assert torch.equal(led.embeddings[led.prompt], found.embeddings[found.prompt])
 
 
 def test_an_encoded_corpus_round_trips_in_the_same_bytes(tmp_path):

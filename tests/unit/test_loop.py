@@ -12,10 +12,10 @@ from unpaint.errors import UserError
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.resume import Resume
 from unpaint.unlearn import loop
-from unpaint.unlearn.frozen import Frozen, partners
+from unpaint.unlearn.frozen import Frozen
 from unpaint.unlearn.gradient import SURGERIES
 from unpaint.unlearn.methods import Method, find
-from unpaint.unlearn.objectives import forget_loss, retain_loss
+from unpaint.unlearn.objectives import anchored_loss, forget_loss, retain_loss
 
 FORGET, RETAIN = pairs(seed=1), pairs(seed=2)
 SETTINGS = {
@@ -397,9 +397,9 @@ RESIDUALS = torch.tensor([[0.5, -1.0], [1.5, -2.0]])
 """Errors 0.25, 1 (mean 0.625) and 2.25, 4 (mean 3.125)."""
 
 
-def gradient_of(mode, bound, towards=None):
+def gradient_of(mode, bound):
     residuals = RESIDUALS.clone().requires_grad_()
-    loss = forget_loss(residuals, mode, bound, towards)
+    loss = forget_loss(residuals, mode, bound)
     loss.backward()
     return loss.item(), residuals.grad.tolist()
 
@@ -418,15 +418,16 @@ def test_skip_drops_the_whole_batch_while_its_mean_is_above():
     assert gradient_of("skip", 1.875) == (1.875, [[0.25, -0.5], [0.75, -1.0]])
 
 
-def test_paired_counts_errors_towards_the_other_prompt_alone_and_each_for_its_share_of_the_way():
-    towards = torch.tensor([[2.0, 4.0], [2.0, -9.0]])
-    # of the first picture one error is on its way, one goes the other way; of the second one is there, one on its way
-    assert gradient_of("paired", 0.25, towards) == ((0.25 + 0 + 1 + 4) / 4, [[0.25, 0], [0, -1.0]])
-
-
-def test_paired_without_a_direction_is_refused():
-    with pytest.raises(ValueError, match="paired needs `towards`"):
-        forget_loss(RESIDUALS, "paired", 1.0)
+def test_the_anchored_loss_is_nothing_at_the_base_model_and_the_square_of_the_way_at_the_goal():
+    own, asked = torch.tensor([[0.5, -1.0]]), torch.tensor([[2.5, -2.0]])
+    way = 1.5 * (asked - own)
+    assert anchored_loss(own, own, asked, 1.5) == 0
+    assert anchored_loss(own + way, own, asked, 1.5) == way.square().mean() == (9 + 2.25) / 2
+    assert anchored_loss(own + 0.5 * way, own, asked, 1.5) == 0.75 * way.square().mean()
+    assert anchored_loss(own + 2 * way, own, asked, 1.5) == 0, "too far is no better than not at all"
+    residuals = own.clone().requires_grad_()
+    anchored_loss(residuals, own, asked, 1.5).backward()
+    assert torch.equal(residuals.grad, way), "mean of two squares: the gradient is the way"
 
 
 @pytest.mark.parametrize("mode", ["clamp", "elementwise", "skip"])
@@ -443,51 +444,48 @@ def test_a_wholly_truncated_forget_loss_leaves_retain_descent_and_no_nan():
 
 
 def test_an_unknown_truncation_mode_is_refused():
-    with pytest.raises(ValueError, match=r"truncation mode soft: choose one of clamp, elementwise, paired, skip"):
+    with pytest.raises(ValueError, match=r"truncation mode soft: choose one of clamp, elementwise, skip"):
         forget_loss(RESIDUALS, "soft", 1.0)
 
 
-PAIRED = {"mode": "paired", "value": 0.5}
+ANCHORED = {"mode": "anchor", "value": 1.5}
 
 
-def test_paired_rises_towards_its_bound_and_never_above():
-    model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"), FORGET, RETAIN)
+def test_led_to_its_anchor_a_network_comes_nearer_to_what_the_base_model_predicts_for_it():
+    model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"))
     alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)))
-    changes = {"batch": 6, "steps": 120, "learning_rate": 2e-3, "guard": False, "truncation": PAIRED}
+    changes = {"batch": 6, "steps": 120, "learning_rate": 2e-3, "guard": False, "truncation": ANCHORED}
     reached = []
     for step in run(model, method=alone, **changes):
         rows = loop._rows(6, 6, step.step - 1, 0)
         given = loop._inputs(model, FORGET, rows, 0, step.step - 1, "forget")
-        reached.append(step.forget_loss / (0.5 * float(base.towards(given, rows).square().mean())))
-    assert max(reached) <= 1 + 1e-5
-    assert sum(reached[-20:]) > 1.1 * sum(reached[:20])
+        own, asked = base.led(given, FORGET.embeddings[FORGET.anchor[rows]])
+        reached.append(step.forget_loss / (1.5**2 * float((asked - own).square().mean())))
+    assert reached[0] == pytest.approx(0, abs=1e-4)
+    assert max(reached) <= 1
+    assert sum(reached[-20:]) > 0.5 * 20
 
 
-def test_the_way_is_what_the_base_model_changes_for_the_partner_s_prompt():
-    base, retain = denoiser(), replace(RETAIN, pair=RETAIN.pair.roll(1))
-    given, rows = inputs([0, 4], 0, 0, "forget"), [0, 4]
-    assert Frozen(base, FORGET, FORGET).towards(given, rows).abs().max() == 0
+def test_the_base_model_is_asked_for_the_rows_own_prompts_and_for_their_anchors():
+    base, rows = denoiser(), [0, 4]
+    given, anchors = inputs(rows, 0, 0, "forget"), FORGET.embeddings[FORGET.anchor[rows]]
     noised = base.scheduler.add_noise(given.latents, given.noise, given.timesteps)
-    other = retain.embeddings[retain.prompt[[1, 5]]]
     with torch.no_grad():
-        own, asked = (base.module(noised, given.timesteps, texts).sample for texts in (given.embeddings, other))
-    torch.testing.assert_close(Frozen(base, FORGET, retain).towards(given, rows), asked - own)
+        asked = [base.module(noised, given.timesteps, texts).sample for texts in (given.embeddings, anchors)]
+    for found, predicted in zip(Frozen(base).led(given, anchors), asked, strict=True):
+        torch.testing.assert_close(found, predicted - given.noise)
 
 
-def test_partners_are_of_one_pair_and_strangers_are_dealt_in_turn():
-    forget = replace(pairs(5), pair=torch.tensor([7, 3, 9, 8, 3]))
-    retain = replace(pairs(3), pair=torch.tensor([3, 5, 9]))
-    assert partners(forget, retain) == [0, 0, 2, 0, 0]
-    assert partners(replace(forget, pair=torch.arange(10, 15)), retain) == [0, 1, 2, 0, 1]
-
-
-def test_the_way_stays_the_base_model_s_while_the_model_changes(monkeypatch):
-    seen, true = [], Frozen.towards
-    monkeypatch.setattr(Frozen, "towards", lambda *given: (seen.append((given, true(*given))), seen[-1][1])[1])
-    run(denoiser(), truncation=PAIRED, learning_rate=0.1)
-    untouched = Frozen(denoiser(), FORGET, RETAIN)
+def test_the_goal_stays_the_base_model_s_while_the_model_changes(monkeypatch):
+    seen, true = [], Frozen.led
+    monkeypatch.setattr(Frozen, "led", lambda *given: (seen.append((given, true(*given))), seen[-1][1])[1])
+    run(denoiser(), truncation=ANCHORED, learning_rate=0.1)
+    untouched = Frozen(denoiser())
     assert len(seen) == SETTINGS["steps"]
-    assert all(torch.equal(true(untouched, *given), way) for (_, *given), way in seen)
+    for (_, given, anchors), goal in seen:
+        assert all(torch.equal(one, other) for one, other in zip(true(untouched, given, anchors), goal, strict=True))
+    firsts = [FORGET.embeddings[FORGET.anchor[loop._rows(6, 2, step, 0)]] for step in range(SETTINGS["steps"])]
+    assert all(torch.equal(anchors, first) for ((_, _, anchors), _), first in zip(seen, firsts, strict=True))
 
 
 def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_the_distance_from_it():
@@ -506,9 +504,9 @@ def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_t
 @pytest.mark.parametrize(
     "changes",
     [
-        {"truncation": PAIRED},
+        {"truncation": ANCHORED},
         {"retain_target": "base"},
-        {"retain_target": "base", "truncation": PAIRED, "scope": "lora"},
+        {"retain_target": "base", "truncation": ANCHORED, "scope": "lora"},
     ],
 )
 def test_a_resumed_run_still_looks_at_the_base_model(tmp_path, changes):

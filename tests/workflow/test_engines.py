@@ -257,6 +257,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "retain_target": "pictures",
         "mode": "skip",
         "replacement": "drop",
+        "anchor": "one",
         "guidance": 2.5,
         "none": ["a blob"],
         "template": "a {ink} {digit} at the {place} of the {ground} square",

@@ -1,14 +1,24 @@
-# Latents and prompt embeddings of a corpus, made once instead of at every step of every model.
+# Latents and prompt embeddings of a corpus, made once instead of at every step of every model; and a forget set's anchors.
 #
-# needs: results/base/base.json, results/{concept}/images/{set}.parquet
+# needs: results/base/base.json, results/{concept}/images/{set}.parquet, results/{concept}/prompts/train.json
 # gives: results/{concept}/encoded/{set}.safetensors
 
 
 rule encode:
     input:
         base="results/base/base.json",
+        prompts="results/{concept}/prompts/train.json",
         corpus="results/{concept}/images/{set}.parquet",
-        code=code("stages/encode.py", "encoded.py", "corpus.py", "models/checkpoint.py", "models/latent_unet.py"),
+        code=code(
+            "stages/encode.py",
+            "nearest.py",
+            "encoded.py",
+            "corpus.py",
+            "diversify/grammar.py",
+            "models/checkpoint.py",
+            "models/denoiser.py",
+            "models/latent_unet.py",
+        ),
         env="workflow/envs/torch.yaml",
     output:
         encoded="results/{concept}/encoded/{set}.safetensors",
@@ -23,9 +33,9 @@ rule encode:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=lambda w: settings("threads", "device", "sampling"),
+        settings=lambda w: settings("threads", "device", "sampling", set=w.set),
     message:
         "Encode the {wildcards.set} set of {wildcards.concept}"
     shell:
         "PYTHONPATH=src python -m unpaint.stages encode --settings {params.settings:q}"
-        " --base {input.base:q} --corpus {input.corpus:q} --encoded {output.encoded:q} 2> >(tee {log:q} >&2)"
+        " --base {input.base:q} --prompts {input.prompts:q} --corpus {input.corpus:q} --encoded {output.encoded:q} 2> >(tee {log:q} >&2)"

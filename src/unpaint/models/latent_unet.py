@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unpaint.encoded import Encoded, pair_number
+from unpaint.encoded import Encoded
 from unpaint.errors import UserError
 from unpaint.models.checkpoint import load
 
@@ -65,26 +66,41 @@ def load_pipeline(base: Path, device: str) -> Any:
 
 
 @torch.no_grad()
-def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], pairs: Sequence[str], batch: int) -> Encoded:
-    """Latents and prompt embeddings of a corpus.
+def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) -> Encoded:
+    """Latents and prompt embeddings of a corpus, each row its own anchor.
 
     Args:
         pictures: (n, 3, height, width), uint8.
         prompts: n texts; each distinct one is embedded once.
-        pairs: the pair id of each row.
     """
     vae, device = pipeline.vae, pipeline.device
-    distinct = sorted(set(prompts))
-    means, stds, embeddings = [], [], []
+    means, stds = [], []
     for start in range(0, len(pictures), batch):
         part = pictures[start : start + batch]
         posterior = vae.encode(part.to(device, vae.dtype) / 127.5 - 1).latent_dist
         means.append((posterior.mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor)
         stds.append(posterior.std * vae.config.scaling_factor)
-    for texts in ([""], *(distinct[start : start + batch] for start in range(0, len(distinct), batch))):
-        embeddings.append(pipeline.encode_prompt(texts, device, 1, False)[0])
-    unprompted, *_ = embeddings.pop(0)
+    distinct, belongs = _numbered(prompts)
+    embeddings, (unprompted, *_) = embed(pipeline, distinct, batch), embed(pipeline, [""], batch)
+    return Encoded(torch.cat(means), torch.cat(stds), embeddings, belongs, belongs.clone(), unprompted)
+
+
+@torch.no_grad()
+def embed(pipeline: Any, prompts: Sequence[str], batch: int) -> Tensor:
+    """Embeddings of prompts by the pipeline's own text encoder: (n, tokens, width)."""
+    parts = [prompts[start : start + batch] for start in range(0, len(prompts), batch)]
+    return torch.cat([pipeline.encode_prompt(list(part), pipeline.device, 1, False)[0] for part in parts])
+
+
+def led_to(pipeline: Any, encoded: Encoded, anchors: Sequence[str], batch: int) -> Encoded:
+    """The corpus with the anchor of each row, a prompt."""
+    distinct, belongs = _numbered(anchors)
+    embeddings = torch.cat([encoded.embeddings, embed(pipeline, distinct, batch)])
+    return replace(encoded, embeddings=embeddings, anchor=belongs + len(encoded.embeddings))
+
+
+def _numbered(texts: Sequence[str]) -> tuple[list[str], Tensor]:
+    """The distinct texts in order, and which of them each one is."""
+    distinct = sorted(set(texts))
     index = {text: number for number, text in enumerate(distinct)}
-    belongs = torch.tensor([index[text] for text in prompts])
-    pair = torch.tensor([pair_number(name) for name in pairs])
-    return Encoded(torch.cat(means), torch.cat(stds), torch.cat(embeddings), belongs, pair, unprompted)
+    return distinct, torch.tensor([index[text] for text in texts])

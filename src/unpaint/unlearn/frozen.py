@@ -1,4 +1,4 @@
-"""The base model as it was: its predictions measure a paired forget loss, and can be the target of retain pictures."""
+"""The base model as it was: what forget prompts are led to, and what retain pictures can be held to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unpaint.encoded import Encoded
 from unpaint.models.denoiser import Denoiser
 
 
@@ -24,10 +23,9 @@ class Inputs(NamedTuple):
 class Frozen:
     """A copy of a denoiser that never learns; it costs the memory of the weights once more."""
 
-    def __init__(self, denoiser: Denoiser, forget: Encoded, retain: Encoded) -> None:
+    def __init__(self, denoiser: Denoiser) -> None:
         self.denoiser = copy.deepcopy(denoiser)
         self.denoiser.module.requires_grad_(False).eval()
-        self.embeddings, self.instead = retain.embeddings, retain.prompt[partners(forget, retain)]
 
     @torch.no_grad()
     def residuals(self, given: Inputs) -> Tensor:
@@ -35,15 +33,8 @@ class Frozen:
         return self.denoiser.residuals(*given)
 
     @torch.no_grad()
-    def towards(self, given: Inputs, rows: list[int]) -> Tensor:
-        """What would change in the prediction for forget rows, were they asked for the retain prompt of their pair."""
-        other = given._replace(embeddings=self.embeddings[self.instead[rows]].to(given.embeddings))
-        both = Inputs(*(torch.cat(pair) for pair in zip(other, given, strict=True)))
-        asked, own = self.residuals(both).chunk(2)
-        return asked - own
-
-
-def partners(forget: Encoded, retain: Encoded) -> list[int]:
-    """For each forget row the retain row of its pair; a row whose pair the retain set lacks is given any, in turn."""
-    rows = {pair: row for row, pair in enumerate(retain.pair.tolist())}
-    return [rows.get(pair, row % len(retain)) for row, pair in enumerate(forget.pair.tolist())]
+    def led(self, given: Inputs, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """Its residuals for the rows' own prompts, and for their anchors, of which the embeddings are given."""
+        other = given._replace(embeddings=anchors.to(given.embeddings))
+        own, asked = self.residuals(Inputs(*(torch.cat(both) for both in zip(given, other, strict=True)))).chunk(2)
+        return own, asked

@@ -21,7 +21,7 @@ from unpaint.resume import Resume
 from unpaint.unlearn import gradient
 from unpaint.unlearn.frozen import Frozen, Inputs
 from unpaint.unlearn.methods import Method
-from unpaint.unlearn.objectives import forget_loss, retain_loss
+from unpaint.unlearn.objectives import anchored_loss, forget_loss, retain_loss
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -72,8 +72,8 @@ def unlearn(
     Raises:
         UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved.
     """
-    paired, distilled = settings["truncation"]["mode"] == "paired", settings["retain_target"] == "base"
-    base = Frozen(denoiser, forget, retain) if paired or distilled else None
+    led, distilled = settings["truncation"]["mode"] == "anchor", settings["retain_target"] == "base"
+    base = Frozen(denoiser) if led or distilled else None
     trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
     parameters = list(trained.values())
     denoiser.module.train()
@@ -88,8 +88,12 @@ def unlearn(
             group["lr"] = settings["learning_rate"] * _fall(step, steps, settings["hold"])
         rows = _rows(len(forget), batch, step, seed)
         given = _inputs(denoiser, forget, rows, seed, step, "forget")
-        towards = base.towards(given, rows) if base and paired else None
-        lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"], towards)
+        residuals = denoiser.residuals(*given)
+        if base and led:
+            own, asked = base.led(given, forget.embeddings[forget.anchor[rows]])
+            lost = anchored_loss(residuals, own, asked, truncation["value"])
+        else:
+            lost = forget_loss(residuals, truncation["mode"], truncation["value"])
         forget_gradient = _gradient(-lost, parameters)
         kept = torch.zeros((), device=lost.device)
         first = step * method.retain_batches

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-MODES = ("clamp", "elementwise", "paired", "skip")
+MODES = ("clamp", "elementwise", "skip")
 
 
 def retain_loss(residuals: Tensor) -> Tensor:
@@ -13,20 +12,17 @@ def retain_loss(residuals: Tensor) -> Tensor:
     return residuals.square().mean()
 
 
-def forget_loss(residuals: Tensor, mode: str, bound: float, towards: Tensor | None = None) -> Tensor:
+def forget_loss(residuals: Tensor, mode: str, bound: float) -> Tensor:
     """The forget loss, bounded so that ascent ends (the paper's truncation): what lies above the bound has no gradient.
 
     Args:
         mode: `clamp` bounds the mean error of each picture; `elementwise` each element (the official CIFAR-10 code);
             `skip` drops the batch while its mean is above the bound (what the official Stable Diffusion script does in
-            effect); `paired` counts only errors towards what the retain prompt of the pair would paint, and bounds
-            each element by `bound` times the square of that difference: the way there, not the error as such.
-        bound: in squared units of the prediction; for `paired` a share.
-        towards: like residuals; the base model's prediction for the retain prompt of the pair, minus the one for the
-            row's own. Read by `paired` alone.
+            effect).
+        bound: in squared units of the prediction.
 
     Raises:
-        ValueError: an unknown mode, or `paired` without `towards`.
+        ValueError: an unknown mode.
     """
     errors = residuals.square()
     match mode:
@@ -34,11 +30,21 @@ def forget_loss(residuals: Tensor, mode: str, bound: float, towards: Tensor | No
             return errors.flatten(1).mean(1).clamp(max=bound).mean()
         case "elementwise":
             return errors.clamp(max=bound).mean()
-        case "paired":
-            if towards is None:
-                raise ValueError("truncation mode paired needs `towards`")
-            return torch.minimum(errors * (residuals * towards > 0), bound * towards.square()).mean()
         case "skip":
             loss = errors.mean()
             return loss * (loss <= bound)
     raise ValueError(f"truncation mode {mode}: choose one of {', '.join(MODES)}")
+
+
+def anchored_loss(residuals: Tensor, own: Tensor, asked: Tensor, share: float) -> Tensor:
+    """How much nearer a prediction came to its goal, mean square: 0 for the base model, at most the square of the way.
+
+    Raising it is the descent of concept ablation (arXiv 2303.13516, with share 1) to what the base model predicts for
+    the anchor; ascent on errors as such fills its bound with errors that nobody sees.
+
+    Args:
+        residuals, own, asked: (batch, ...), of the network, and of the base model for the row's prompt and its anchor.
+        share: how much of the way from `own` to `asked` the goal is; more than 1 is past it.
+    """
+    way = share * (asked - own)
+    return (way.square() - (residuals - own - way).square()).mean()
