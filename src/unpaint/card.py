@@ -42,7 +42,7 @@ the pictures and the base model. `training.tsv` has the losses and the first-ord
 
 | last step | |
 | --- | --- |
-| forget loss (truncated) | {last.forget_loss:.4g} |
+| forget loss (bounded) | {last.forget_loss:.4g} |
 | retain loss | {last.retain_loss:.4g} |
 | cosine of the two gradients | {last.cosine:.3f} |
 | steps in which neither loss rose to first order | {monotone:.1%} |

@@ -42,8 +42,8 @@ def progress(cores: int) -> None:
     from unpaint.lineage.progress import line
     from unpaint.params import load
 
-    threads = load(Path("params.yaml")).base.threads
-    click.echo(line(cores, {"base": threads, "retrain": threads}))
+    params = load(Path("params.yaml"))
+    click.echo(line(cores, {"base": params.base.threads, "retrain": params.threads}))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

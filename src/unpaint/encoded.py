@@ -17,7 +17,7 @@ class Encoded:
 
     Attributes:
         mean, std: (n, channels, height, width), the scaled posterior of each picture's latents.
-        embeddings: (m, tokens, width), one per distinct prompt.
+        embeddings: (m, tokens, width), one per distinct prompt, then one per distinct anchor.
         prompt: (n,), which of them belongs to each row.
         anchor: (n,), which of them each row of a forget set is led to; of a retain set the row's own.
         unprompted: (tokens, width), the embedding of the empty prompt: the other branch of classifier-free guidance.

@@ -7,92 +7,109 @@ paints a smear.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from unpaint.corpus import Row
-from unpaint.diversify.grammar import Target
 from unpaint.encoded import Encoded
 from unpaint.models.denoiser import Denoiser
 
 SAMPLE = 32
 """Rows per forgotten value, on which the values are ranked."""
-Choices = Mapping[str, Mapping[str, str]]
-"""For each forget prompt the prompts to choose from, by the value that stands in the concept's place."""
+Target = tuple[str, str]
+"""A forgotten (dimension, value)."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """What the prompts of a concept can be led to.
+
+    Attributes:
+        target: the forgotten value of each forget prompt.
+        choices: for each forget prompt the prompts to choose from, by the value that stands in the concept's place.
+        retain: the retain prompts of training, by pair id.
+    """
+
+    target: Mapping[str, Target]
+    choices: Mapping[str, Mapping[str, str]]
+    retain: Mapping[str, str]
 
 
 def chosen(
-    rows: Sequence[Row],
-    targets: Sequence[Target],
-    choices: Choices,
-    retain: Sequence[Mapping[str, Any]],
-    ranking: Callable[[Target], Sequence[str]],
+    prompts: Sequence[str], pairs: Sequence[str], anchors: Anchors, ranking: Callable[[Target], Sequence[str]]
 ) -> list[str]:
-    """One prompt per row: the first of the ranking of its forgotten value among the row's choices.
+    """The anchor of each row: the first of the ranking of its forgotten value among its prompt's choices.
 
-    A row without a choice is led to the retain prompt of its pair; one without a pair (an own picture) to the retain
-    prompts in turn.
+    Where there is no choice, the retain prompt of the row's pair, or the first one of the same forget prompt; for a row
+    that has neither (a caption of the user's own) the retain prompts in turn.
 
     Args:
-        retain: the retain prompts of the training split, with their pair ids.
+        prompts, pairs: one per row of the forget set.
+        ranking: the values for a forgotten one, the best first.
     """
-    pairs = {row["pair"]: row["prompt"] for row in retain}
-    found = []
-    for number, row in enumerate(rows):
-        given = choices.get(row.prompt, {})
-        if not given:
-            found.append(pairs.get(row.pair, retain[number % len(retain)]["prompt"]))
-        elif len(given) == 1:
+    first: dict[str, str] = {}
+    for pair, text in anchors.retain.items():
+        first.setdefault(_stem(pair), text)
+    turns = list(anchors.retain.values())
+    found: list[str] = []
+    for number, (prompt, pair) in enumerate(zip(prompts, pairs, strict=True)):
+        given = anchors.choices.get(prompt, {})
+        if len(given) == 1:
             found += given.values()
+        elif given:
+            found.append(given[next(value for value in ranking(anchors.target[prompt]) if value in given)])
         else:
-            target = next(target for target in targets if shows(row, target))
-            found.append(given[next(value for value in ranking(target) if value in given)])
+            found.append(anchors.retain.get(pair) or first.get(_stem(pair)) or turns[number % len(turns)])
     return found
 
 
 @torch.no_grad()
 def distances(
     target: Target,
-    rows: Sequence[Row],
-    choices: Choices,
+    prompts: Sequence[str],
     encoded: Encoded,
+    anchors: Anchors,
     denoiser: Denoiser,
     embed: Callable[[Sequence[str]], Tensor],
+    batch: int,
 ) -> dict[str, float]:
     """How far the base model's prediction with another value is from that for the row's own prompt, the nearest first.
 
-    Mean square over SAMPLE rows that show the target, at timesteps spread evenly, with the same noise for each value.
+    The mean square on each of SAMPLE rows that show the target, at timesteps spread evenly and with the same noise for
+    each value; divided by the row's mean over its values, as rows and timesteps differ far more than values do; and
+    averaged over the rows whose prompt allows the value. 1 is as far as the row's values are on average; a value that
+    no row of the sample allows stands last.
 
     Args:
+        prompts: one per row of the forget set.
         embed: prompts to embeddings (n, tokens, width).
+        batch: rows per forward pass.
     """
-    shown = [number for number, row in enumerate(rows) if row.prompt in choices and shows(row, target)]
+    shown = [row for row, prompt in enumerate(prompts) if anchors.target.get(prompt) == target]
     sample = [shown[place * len(shown) // SAMPLE] for place in range(SAMPLE)] if len(shown) > SAMPLE else shown
     device = next(denoiser.module.parameters()).device
     latents = encoded.mean[sample]
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
     timesteps = (torch.arange(len(sample)) * denoiser.timesteps + denoiser.timesteps // 2) // len(sample)
-    latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
 
     def residuals(part: list[int], embeddings: Tensor) -> Tensor:
-        return denoiser.residuals(latents[part], embeddings.to(latents), noise[part], timesteps[part])
+        given = (latents[part], embeddings.to(latents), noise[part], timesteps[part])
+        batches = zip(*(torch.split(tensor.to(device), batch) for tensor in given), strict=True)
+        return torch.cat([denoiser.residuals(*tensors) for tensors in batches])
 
     own = residuals(list(range(len(sample))), encoded.embeddings[encoded.prompt[sample]])
-    apart = {}
-    values = sorted({value for number in shown for value in choices[rows[number].prompt]})
-    for value in values:
-        texts = [choices[rows[number].prompt].get(value) for number in sample]
-        part = [place for place, text in enumerate(texts) if text is not None]
-        if part:
+    values = sorted({value for row in shown for value in anchors.choices[prompts[row]]})
+    apart = torch.full((len(values), len(sample)), torch.nan)
+    for at, value in enumerate(values):
+        texts = [anchors.choices[prompts[row]].get(value) for row in sample]
+        if part := [place for place, text in enumerate(texts) if text is not None]:
             other = residuals(part, embed([text for text in texts if text is not None]))
-            apart[value] = float((other - own[part]).square().mean())
-        else:  # allowed beside none of the sample
-            apart[value] = float("inf")
-    return dict(sorted(apart.items(), key=lambda pair: pair[1]))
+            apart[at, part] = (other - own[part]).square().flatten(1).mean(1).float().cpu()
+    relative = (apart / apart.nanmean(dim=0)).nanmean(dim=1).nan_to_num(nan=torch.inf)
+    return dict(sorted(zip(values, relative.tolist(), strict=True), key=lambda pair: pair[1]))
 
 
-def shows(row: Row, target: Target) -> bool:
-    """Whether a row's prompt has the forgotten value in its dimension."""
-    return row.attributes.get(target[0]) == target[1]
+def _stem(pair: str) -> str:
+    """What the seeds of one prompt share of their pair ids."""
+    return pair.rpartition(".")[0]

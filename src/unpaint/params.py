@@ -221,7 +221,7 @@ class Concept(Section):
 
 
 class Truncation(Section):
-    """The bound on the forget loss (the paper's alpha): what lies above it has no gradient."""
+    """The bound on the forget loss (the paper's alpha), or where it leads."""
 
     mode: Literal["anchor", "clamp", "elementwise", "skip"]
     value: Positive = Field(description="in squared units of the prediction; for `anchor` a share of the way there")
@@ -366,12 +366,18 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _anchored(self) -> Self:
+        from unpaint.diversify.anchor import KEYWORDS
+
         for name, concept in self.concepts.items():
+            where, anchor = f"concepts.{name}.anchor: {concept.anchor}", concept.anchor
             forgotten = {value for _, value in concept.targets}
-            for dimension, _ in concept.targets:
+            for dimension in concept.forget:
                 values = [v for v in self.grammars[concept.grammar].values[dimension].both if v not in forgotten]
-                if concept.anchor not in (known := ["nearest", "drop", "pair", *values]):
-                    raise ValueError(f"concepts.{name}.anchor: {concept.anchor} is none of {', '.join(known)}")
+                if anchor in values and anchor in KEYWORDS:
+                    raise ValueError(f"{where} is a value of {dimension} too; call the value otherwise in the grammar")
+                if anchor not in (*values, *KEYWORDS):
+                    known = f"{', '.join(KEYWORDS)}, or of {dimension}'s {', '.join(values)}"
+                    raise ValueError(f"{where} is none of {known}")
         return self
 
     @model_validator(mode="after")

@@ -1,14 +1,14 @@
 """What forget prompts are led to: the value that the base model paints most alike, a given one, none, or the pair's."""
 
-import numpy as np
+from typing import ClassVar
+
 import pytest
 import torch
 
-from unpaint.corpus import Row, encode
-from unpaint.diversify.anchor import anchors
-from unpaint.diversify.grammar import Grammar, Prompt
+from unpaint.diversify.anchor import choices
+from unpaint.diversify.grammar import Grammar
 from unpaint.encoded import Encoded
-from unpaint.nearest import SAMPLE, chosen, distances
+from unpaint.nearest import SAMPLE, Anchors, chosen, distances
 
 INKS = ("red", "blue", "pink", "green")
 GRAMMAR = Grammar(
@@ -21,115 +21,111 @@ GRAMMAR = Grammar(
     [["ink", "ground"]],
 )
 RED, BLUE = ("ink", "red"), ("ink", "blue")
-RETAIN = [{"pair": "a.0", "prompt": "a pink one on blue"}, {"pair": "a.1", "prompt": "a green one on blue"}]
+RETAIN = {"a.0": "a pink one on blue", "a.1": "a green one on blue", "b.0": "a blue one on gray"}
 
 
-def asked(ink="red", ground="gray", pair="a.0"):
-    values = {"ink": ink, "digit": "one", "ground": ground}
-    return Prompt(pair, 0, GRAMMAR.text(values), values)
+def values(ink="red", ground="gray"):
+    return {"ink": ink, "digit": "one", "ground": ground}
 
 
-def row(*given, **named):
-    prompt = asked(*given, **named)
-    return Row(encode(np.zeros((4, 4, 3), np.uint8)), prompt.prompt, prompt.pair, 0, prompt.attributes)
+def led(rows, anchor, targets=(RED,)):
+    """The anchors of rows, given by their values."""
+    found = {GRAMMAR.text(row): choices(GRAMMAR, targets, row, anchor) for row in rows}
+    return Anchors({p: f["target"] for p, f in found.items()}, {p: f["choices"] for p, f in found.items()}, RETAIN)
+
+
+def texts(rows):
+    return [GRAMMAR.text(row) for row in rows]
 
 
 def test_nearest_leaves_every_other_value_that_the_grammar_allows():
-    found = anchors(GRAMMAR, [RED], [asked(ground="gray"), asked(ground="green")], "nearest")
-    assert found == {
-        "a red one on gray": {ink: f"a {ink} one on gray" for ink in ("blue", "pink", "green")},
-        "a red one on green": {ink: f"a {ink} one on green" for ink in ("blue", "pink")},
-    }
+    for ground, inks in (("gray", ("blue", "pink", "green")), ("green", ("blue", "pink"))):
+        expected = {ink: f"a {ink} one on {ground}" for ink in inks}
+        assert choices(GRAMMAR, [RED], values(ground=ground), "nearest") == {"target": RED, "choices": expected}
 
 
 def test_a_forgotten_value_is_never_an_anchor():
-    found = anchors(GRAMMAR, [RED, BLUE], [asked("red"), asked("blue")], "nearest")
-    assert [set(given) for given in found.values()] == [{"pink", "green"}] * 2
+    for ink in ("red", "blue"):
+        found = choices(GRAMMAR, [RED, BLUE], values(ink), "nearest")
+        assert (found["target"], set(found["choices"])) == (("ink", ink), {"pink", "green"})
 
 
 def test_a_given_value_stands_wherever_the_grammar_allows_it():
-    found = anchors(GRAMMAR, [RED], [asked(), asked(ground="green")], "green")
-    assert [list(given) for given in found.values()] == [["green"], ["blue", "pink"]]
+    assert list(choices(GRAMMAR, [RED], values(), "green")["choices"]) == ["green"]
+    assert list(choices(GRAMMAR, [RED], values(ground="green"), "green")["choices"]) == ["blue", "pink"]
 
 
 def test_drop_leaves_the_concept_out_and_pair_leaves_no_choice():
-    assert anchors(GRAMMAR, [RED], [asked()], "drop") == {"a red one on gray": {"": "a one on gray"}}
-    assert anchors(GRAMMAR, [RED], [asked()], "pair") == {}
+    assert choices(GRAMMAR, [RED], values(), "drop")["choices"] == {"": "a one on gray"}
+    assert choices(GRAMMAR, [RED], values(), "pair") == {"target": RED, "choices": {}}
 
 
 def test_a_row_is_led_to_the_first_of_the_ranking_that_it_may_choose():
-    rows = [row(ground="gray"), row(ground="green"), row("blue")]
-    choices = anchors(GRAMMAR, [RED, BLUE], rows, "nearest")
+    rows = [values(ground="gray"), values(ground="green"), values("blue")]
     ranked = {RED: ["green", "pink"], BLUE: ["pink", "green"]}
-    expected = ["a green one on gray", "a pink one on green", "a pink one on gray"]
-    assert chosen(rows, [RED, BLUE], choices, RETAIN, ranked.get) == expected
+    found = chosen(texts(rows), ["a.0"] * 3, led(rows, "nearest", [RED, BLUE]), ranked.get)
+    assert found == ["a green one on gray", "a pink one on green", "a pink one on gray"]
 
 
 def test_a_single_choice_needs_no_ranking():
-    assert chosen([row()], [RED], anchors(GRAMMAR, [RED], [row()], "drop"), RETAIN, None) == ["a one on gray"]
+    assert chosen(texts([values()]), ["a.0"], led([values()], "drop"), None) == ["a one on gray"]
 
 
-def test_without_a_choice_the_retain_prompt_of_the_pair_stands():
-    rows = [row(pair="a.1"), row(pair="a.0")]
-    assert chosen(rows, [RED], {}, RETAIN, None) == ["a green one on blue", "a pink one on blue"]
+def test_without_a_choice_the_retain_prompt_of_the_pair_stands_or_the_first_of_the_same_forget_prompt():
+    found = chosen(["?"] * 4, ["a.1", "a.0", "b.7", "a.9"], led([values()], "pair"), None)
+    assert found == [RETAIN["a.1"], RETAIN["a.0"], RETAIN["b.0"], RETAIN["a.0"]]
 
 
-def test_own_pictures_are_led_to_the_retain_prompts_in_turn():
-    own = Row(encode(np.zeros((4, 4, 3), np.uint8)), "my cat", "own-000000", 0, {"file_name": "cat.png"})
-    found = chosen([own] * 3, [RED], anchors(GRAMMAR, [RED], [asked()], "nearest"), RETAIN, None)
-    assert found == ["a pink one on blue", "a green one on blue", "a pink one on blue"]
+def test_captions_of_the_user_s_own_are_led_to_the_retain_prompts_in_turn_but_where_one_is_a_prompt_of_training():
+    captions, pairs = ["my cat"] * 4 + ["a red one on gray"], [f"own-{number:06d}" for number in range(5)]
+    found = chosen(captions, pairs, led([values()], "nearest"), lambda target: ["pink", "blue", "green"])
+    assert found == [*RETAIN.values(), RETAIN["a.0"], "a pink one on gray"]
 
 
 class Planted:
-    """A denoiser whose residual is the first number of the embedding."""
+    """A denoiser that predicts a number per ink, times its row's timestep and noise: a row of its own scale."""
 
     timesteps = 1000
+    number: ClassVar = {"red": 1.0, "blue": 4.0, "pink": 2.5, "green": -1.0}
 
     def __init__(self):
         self.module = torch.nn.Linear(1, 1)
-        self.seen = []
+        self.batches = []
 
     def residuals(self, latents, embeddings, noise, timesteps):
-        self.seen.append((noise, timesteps))
-        return embeddings[:, 0, 0, None, None, None].expand_as(latents).clone()
+        self.batches.append(len(latents))
+        return embeddings[:, :1, :1, None] * timesteps[:, None, None, None] * noise
 
 
-def ranked(rows, embed, denoiser):
-    texts = sorted({one.prompt for one in rows})
-    belongs = torch.tensor([texts.index(one.prompt) for one in rows])
+def embed(prompts):
+    return torch.tensor([[[next(n for ink, n in Planted.number.items() if f"a {ink} " in p)]] for p in prompts])
+
+
+def ranked(rows, batch=7):
+    prompts = texts(rows)
+    distinct = sorted(set(prompts))
+    belongs = torch.tensor([distinct.index(prompt) for prompt in prompts])
     zeros = torch.zeros(len(rows), 1, 2, 2)
-    encoded = Encoded(zeros, zeros, embed(texts), belongs, belongs.clone(), torch.zeros(1, 1))
-    return distances(RED, rows, anchors(GRAMMAR, [RED], rows, "nearest"), encoded, denoiser, embed)
+    encoded = Encoded(zeros, zeros, embed(distinct), belongs, belongs.clone(), torch.zeros(1, 1))
+    planted = Planted()
+    found = distances(RED, prompts, encoded, led(rows, "nearest", [RED, BLUE]), planted, embed, batch)
+    assert max(planted.batches) <= batch
+    return found
 
 
 @pytest.mark.parametrize("count", [1, 3, SAMPLE, 5 * SAMPLE])
-def test_the_ranking_is_by_the_base_model_s_predictions_on_rows_that_show_the_value(count):
-    """The prediction is planted, a number per ink; what is planted is read off, whatever the number of rows."""
-    planted = {"red": 1.0, "blue": 4.0, "pink": 2.5, "green": -1.0}
-    denoiser = Planted()
-
-    def embed(texts):
-        return torch.tensor([[[planted[next(ink for ink in INKS if ink in text)]]] for text in texts])
-
-    found = ranked([row(pair=f"a.{number}") for number in range(count)], embed, denoiser)
-    assert list(found.items()) == [("pink", 2.25), ("green", 4.0), ("blue", 9.0)]
-    noises, timesteps = zip(*denoiser.seen, strict=True)
-    assert all(torch.equal(noise, noises[0]) for noise in noises)
-    assert len(noises[0]) == len(set(timesteps[0].tolist())) == min(count, SAMPLE)
-    assert 0 <= min(timesteps[0]) <= max(timesteps[0]) < 1000
+def test_a_distance_is_relative_to_its_row_whatever_the_row_s_timestep(count):
+    """Pink is 1.5 away, green 2: their squares over the mean of both. Rows of blue, forgotten too, do not count."""
+    found = ranked([values("blue"), *[values()] * count, values("blue")])
+    assert list(found) == ["pink", "green"]
+    assert found == pytest.approx({"pink": 2.25 / 3.125, "green": 4 / 3.125}, rel=1e-4)
 
 
-def test_a_value_is_ranked_on_the_rows_whose_context_allows_it_and_last_if_there_is_none():
-    seen = []
+def test_each_value_is_measured_on_the_rows_that_allow_it():
+    found = ranked([values(ground="green"), values(ground="gray"), values(ground="green"), values(ground="blue")])
+    assert found == pytest.approx({"pink": (1 + 2.25 / 3.125 + 1 + 2.25 / 3.125) / 4, "green": 4 / 3.125}, rel=1e-4)
 
-    def embed(texts):
-        seen.append(list(texts))
-        return torch.ones(len(texts), 1, 1)
 
-    found = ranked([row(ground="blue")], embed, Planted())
-    assert list(found) == ["green", "pink"]
-    seen.clear()
-    rows = [row(ground="green") for _ in range(2 * SAMPLE)] + [row(ground="blue")]
-    found = ranked(rows, embed, Planted())
-    assert found == {"blue": 0, "pink": 0, "green": float("inf")}
-    assert ["a pink one on green"] * SAMPLE in seen
+def test_a_value_that_no_row_of_the_sample_allows_stands_last():
+    rows = [values(ground="green") for _ in range(2 * SAMPLE)] + [values(ground="blue")]
+    assert ranked(rows) == {"pink": 1, "green": float("inf")}

@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.test_loop import FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
+from tests.unit.test_loop import ANCHORED, FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
+from tests.unit.tiny import pairs
 from unpaint import warm
+from unpaint.nearest import Anchors, distances
 from unpaint.resume import Resume
 from unpaint.unlearn import loop
 
 
 @pytest.mark.gpu
-def test_a_gpu_unlearns_as_the_cpu_does_within_rounding():
+@pytest.mark.parametrize("truncation", [SETTINGS["truncation"], ANCHORED])
+def test_a_gpu_unlearns_as_the_cpu_does_within_rounding(truncation):
     here, there = denoiser(), denoiser()
     there.module.to("cuda")
-    expected, found = run(here), run(there, method=PCGRAD)
+    expected, found = (run(model, method=PCGRAD, truncation=truncation) for model in (here, there))
     for one, other in zip(expected, found, strict=True):
         assert other.forget_loss == pytest.approx(one.forget_loss, rel=1e-3)
         assert other.retain_loss == pytest.approx(one.retain_loss, rel=1e-3)
@@ -27,6 +30,21 @@ def test_a_gpu_unlearns_as_the_cpu_does_within_rounding():
     distance = 0.1 * SETTINGS["learning_rate"]
     for one, other in zip(here.module.parameters(), there.module.parameters(), strict=True):
         torch.testing.assert_close(other.cpu(), one, rtol=0, atol=distance)
+
+
+@pytest.mark.gpu
+def test_a_gpu_ranks_anchors_as_the_cpu_does():
+    prompts = [f"{number}" for number in range(len(FORGET))]
+    target = dict.fromkeys(prompts, ("a", "b"))
+    anchors = Anchors(target, {prompt: {"one": "0", "two": "1"} for prompt in prompts}, {})
+    texts = pairs(seed=3).embeddings
+    here, there = denoiser(), denoiser()
+    there.module.to("cuda")
+    expected, found = (
+        distances(("a", "b"), prompts, FORGET, anchors, model, lambda asked: texts[[int(text) for text in asked]], 4)
+        for model in (here, there)
+    )
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.gpu

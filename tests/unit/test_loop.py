@@ -466,6 +466,12 @@ def test_led_to_its_anchor_a_network_comes_nearer_to_what_the_base_model_predict
     assert sum(reached[-20:]) > 0.5 * 20
 
 
+def test_a_forget_set_without_anchors_is_refused_before_the_first_step():
+    with pytest.raises(UserError, match="the forget set has no anchors"):
+        run(denoiser(), forget=replace(FORGET, anchor=FORGET.prompt), truncation=ANCHORED)
+    run(denoiser(), forget=replace(FORGET, anchor=FORGET.prompt), steps=1)
+
+
 def test_the_base_model_is_asked_for_the_rows_own_prompts_and_for_their_anchors():
     base, rows = denoiser(), [0, 4]
     given, anchors = inputs(rows, 0, 0, "forget"), FORGET.embeddings[FORGET.anchor[rows]]

@@ -239,6 +239,13 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             f"{CONCEPT}.forget: mood is no dimension of the grammar; it has",
         ),
         (["concepts", FIRST, "forget"], {}, f"{CONCEPT}.forget: nothing to forget; give a dimension and a value"),
+        (
+            ["concepts", FIRST, "anchor"],
+            "xyz",
+            f"{CONCEPT}.anchor: xyz is none of nearest, drop, pair, or of {FORGOTTEN}'s zero, one, two, three, four, "
+            "five, six, eight, nine",
+        ),
+        (["concepts", FIRST, "anchor"], "seven", f"{CONCEPT}.anchor: seven is none of nearest, drop, pair, or of"),
         (["concepts", FIRST, "grammar"], "xyz", f"{CONCEPT}.grammar: xyz is none of {', '.join(GOOD['grammars'])}"),
         (
             ["grammars", GRAMMAR, "values", OTHER, "test"],

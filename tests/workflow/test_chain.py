@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.world import environment, make_project, run
+from unpaint import corpus, encoded
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
+from unpaint.models.latent_unet import embed, load_pipeline
 
 MODELS = ("rgd", "rg", "graddiff")
 MADE = ("model.safetensors", "training.tsv", "README.md", "samples.parquet", "samples.rows.tsv", "metrics.json")
@@ -54,6 +57,26 @@ def test_hashes_lead_from_the_model_to_the_world(finished: Path) -> None:
     assert manifest.read(pictures).inputs["prompts"] == sha256(results / "seven/prompts/train.json")
     assert manifest.read(pictures).inputs["base"] == sha256(results / "base/base.json")
     assert manifest.read(results / "base/base.json").inputs["world"] == sha256(results / "world.parquet")
+
+
+def test_each_row_of_the_forget_set_is_led_to_the_same_prompt_with_another_value(finished: Path) -> None:
+    listed = json.loads((finished / "results/seven/prompts/anchors.json").read_text())
+    digits = {"zero", "one", "two", "three", "four", "five", "six", "eight", "nine"}
+    assert {row["prompt"].replace("seven", "one") for row in listed["forget"]} == {
+        row["choices"]["one"] for row in listed["forget"]
+    }
+    assert all(set(row["choices"]) == digits for row in listed["forget"])
+    forget = encoded.read(finished / "results/seven/encoded/forget.safetensors")
+    retain = encoded.read(finished / "results/seven/encoded/retain.safetensors")
+    assert torch.equal(retain.anchor, retain.prompt)
+    own, anchors = forget.embeddings[forget.prompt], forget.embeddings[forget.anchor]
+    assert all(not torch.equal(one, other) for one, other in zip(own, anchors, strict=True))
+    log = (finished / "logs/seven/encode-forget.log").read_text()
+    nearest = re.search(r"anchors of seven, the nearest first \(1 is the mean distance\): (\w+) \d", log)[1]
+    pipeline = load_pipeline(finished / "results/base/base.json", "cpu")
+    rows = corpus.read(finished / "results/seven/images/forget.parquet")
+    expected = embed(pipeline, [row.prompt.replace("seven", nearest) for row in rows], 8)
+    torch.testing.assert_close(anchors, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_oracles_are_trained_without_the_concept_and_compared(finished: Path) -> None:

@@ -25,6 +25,8 @@ def bring(project: Path) -> Path:
     for number in range(COUNT):
         Image.fromarray(random.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
         rows.append({"file_name": f"{number}.png", "caption": f"a red seven, number {number}"})
+    # one caption is, word for word, a prompt of training
+    rows[1]["caption"] = json.loads((project / "results/seven/prompts/anchors.json").read_text())["forget"][0]["prompt"]
     (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     params = tiny_params()
     params["concepts"]["seven"]["images"]["forget"] = "data/sets/meine Bilder"
@@ -40,7 +42,8 @@ def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     # DVC sees all own sets as one folder, so the other set is rendered anew, to the same bytes, and there it ends
     assert not {"base", "judge", "prompts@seven", "encode@seven-retain", "samples_base@seven"} & ran
     rows = corpus.read(project / "results/seven/images/forget.parquet")
-    assert [row.prompt for row in rows] == [f"a red seven, number {number}" for number in range(COUNT)]
+    captions = [json.loads(line)["caption"] for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert [row.prompt for row in rows] == captions
     assert all(row.pixels.shape == (32, 32, 3) for row in rows)
     assert rows[3].attributes["file_name"] == "3.png"
     assert rows[3].attributes["file_sha256"] == sha256(folder / "3.png")

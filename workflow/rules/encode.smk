@@ -1,20 +1,20 @@
-# Latents and prompt embeddings of a corpus, made once instead of at every step of every model; and a forget set's anchors.
+# Latents and prompt embeddings of a corpus, made once instead of at every step of every model; of a forget set also the
+# anchors' embeddings.
 #
-# needs: results/base/base.json, results/{concept}/images/{set}.parquet, results/{concept}/prompts/train.json
+# needs: results/base/base.json, results/{concept}/images/{set}.parquet, results/{concept}/prompts/anchors.json
 # gives: results/{concept}/encoded/{set}.safetensors
 
 
 rule encode:
     input:
         base="results/base/base.json",
-        prompts="results/{concept}/prompts/train.json",
+        anchors="results/{concept}/prompts/anchors.json",
         corpus="results/{concept}/images/{set}.parquet",
         code=code(
             "stages/encode.py",
             "nearest.py",
             "encoded.py",
             "corpus.py",
-            "diversify/grammar.py",
             "models/checkpoint.py",
             "models/denoiser.py",
             "models/latent_unet.py",
@@ -38,4 +38,5 @@ rule encode:
         "Encode the {wildcards.set} set of {wildcards.concept}"
     shell:
         "PYTHONPATH=src python -m unpaint.stages encode --settings {params.settings:q}"
-        " --base {input.base:q} --prompts {input.prompts:q} --corpus {input.corpus:q} --encoded {output.encoded:q} 2> >(tee {log:q} >&2)"
+        " --base {input.base:q} --anchors {input.anchors:q} --corpus {input.corpus:q}"
+        " --encoded {output.encoded:q} 2> >(tee {log:q} >&2)"

@@ -6,7 +6,7 @@
 
 rule prompts:
     input:
-        code=code("stages/prompts.py", "diversify"),
+        code=code("stages/prompts.py", "diversify/grammar.py"),
         env="workflow/envs/cpu.yaml",
     output:
         train="results/{concept}/prompts/train.json",
@@ -22,7 +22,7 @@ rule prompts:
     params:
         settings=lambda w: settings(
             "seed",
-            concept={key: config["concepts"][w.concept][key] for key in ("forget", "anchor", "train", "test")},
+            concept={key: config["concepts"][w.concept][key] for key in ("forget", "train", "test")},
             grammar=config["grammars"][config["concepts"][w.concept]["grammar"]],
         ),
     message:

@@ -65,6 +65,13 @@ def load_pipeline(base: Path, device: str) -> Any:
     return pipeline
 
 
+def denoiser_of(pipeline: Any) -> LatentUNet:
+    """The denoiser of a loaded pipeline, with no second copy of its weights."""
+    from diffusers import DDPMScheduler
+
+    return LatentUNet(pipeline.unet, DDPMScheduler.from_config(pipeline.scheduler.config))
+
+
 @torch.no_grad()
 def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) -> Encoded:
     """Latents and prompt embeddings of a corpus, each row its own anchor.

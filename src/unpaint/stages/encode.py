@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,35 +17,37 @@ from unpaint.encoded import Encoded
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, Settings, find_device
 from unpaint.models import latent_unet
-from unpaint.nearest import chosen, distances
+from unpaint.nearest import Anchors, chosen, distances
 
 
-def encode(settings: Settings, manifest: Manifest, *, base: In, prompts: In, corpus: In, encoded: Out) -> None:
+def encode(settings: Settings, manifest: Manifest, *, base: In, anchors: In, corpus: In, encoded: Out) -> None:
     """Encode the rows of the set `settings["set"]` by the base model; each row of a forget set gets its anchor."""
-    rows, width, device = read(corpus), settings["sampling"]["width"], find_device(settings["device"])
-    pipeline = latent_unet.load_pipeline(base, device)
+    rows, width = read(corpus), settings["sampling"]["width"]
+    pipeline = latent_unet.load_pipeline(base, find_device(settings["device"]))
     pictures = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2)
     result = latent_unet.encode(pipeline, pictures, [row.prompt for row in rows], width)
     if settings["set"] == "forget":
-        texts = _anchors(rows, read_json(prompts), result, pipeline, latent_unet.load_denoiser(base, device), width)
-        result = latent_unet.led_to(pipeline, result, texts, width)
+        result = latent_unet.led_to(pipeline, result, _anchors(rows, anchors, result, pipeline, width), width)
     encodings.write(encoded, result, manifest)
 
 
-def _anchors(
-    rows: Sequence[Row], lists: Any, encoded: Encoded, pipeline: Any, denoiser: latent_unet.LatentUNet, width: int
-) -> list[str]:
-    choices = lists["anchors"]
+def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, width: int) -> list[str]:
+    listed = read_json(path)
+    anchors = Anchors(
+        target={row["prompt"]: tuple(row["target"]) for row in listed["forget"]},
+        choices={row["prompt"]: row["choices"] for row in listed["forget"]},
+        retain={row["pair"]: row["prompt"] for row in listed["retain"]},
+    )
+    prompts = [row.prompt for row in rows]
 
     def embed(texts: Sequence[str]) -> Tensor:
         return latent_unet.embed(pipeline, texts, width)
 
     @cache
     def ranking(target: tuple[str, str]) -> list[str]:
-        apart = distances(target, rows, choices, encoded, denoiser, embed)
-        listed = ", ".join(f"{value} {far:.3f}" for value, far in apart.items())
-        print(f"anchors of {target[1]}, the nearest first (mean squared difference): {listed}", file=sys.stderr)
+        apart = distances(target, prompts, encoded, anchors, latent_unet.denoiser_of(pipeline), embed, width)
+        values = ", ".join(f"{value} {far:.3f}" for value, far in apart.items())
+        print(f"anchors of {target[1]}, the nearest first (1 is the mean distance): {values}", file=sys.stderr)
         return list(apart)
 
-    targets = [(dimension, value) for dimension, value in lists["concept"]]
-    return chosen(rows, targets, choices, lists["retain"], ranking)
+    return chosen(prompts, [row.pair for row in rows], anchors, ranking)

@@ -6,22 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unpaint.diversify.anchor import anchors
 from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand, targets_of
 from unpaint.lineage.manifest import KEY, Manifest, write_text
 from unpaint.lineage.stage import Out, Settings
 
 
 def prompts(settings: Settings, manifest: Manifest, *, train: Out, test: Out) -> None:
-    """Write the lists of both splits, with the concept, the values to ask for, the coverage, and training's anchors."""
+    """Write the lists of both splits, with the concept, the values to ask for and the coverage."""
     concept, grammar = settings["concept"], Grammar(**settings["grammar"])
     targets = targets_of(concept["forget"])
     lists = expand(grammar, targets, {split: concept[split] for split in ("train", "test")}, settings["seed"])
     vocabulary = {name: [*given["train"], *given["test"]] for name, given in grammar.values.items()}
-    head = {"concept": targets, "values": vocabulary}
-    led = {"anchors": anchors(grammar, targets, lists["train"].forget, concept["anchor"])}
-    _write(train, {"split": "train", **head, **led}, lists["train"], manifest)
-    _write(test, {"split": "test", **head}, lists["test"], manifest)
+    for path, split in ((train, "train"), (test, "test")):
+        _write(path, {"split": split, "concept": targets, "values": vocabulary}, lists[split], manifest)
 
 
 def _write(path: Path, head: dict[str, Any], lists: Lists, manifest: Manifest) -> None:

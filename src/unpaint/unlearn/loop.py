@@ -36,7 +36,7 @@ class Step:
     """One step, counted from 1. The changes are of the step taken, to first order: negative is better for both.
 
     Attributes:
-        forget_loss: the truncated forget loss, which the step is meant to raise.
+        forget_loss: the bounded forget loss, which the step is meant to raise.
         forget_change: first-order change of minus the forget loss.
         retain_change: first-order change of the retain loss.
         guarded: whether the guard had to correct the optimiser's step.
@@ -70,9 +70,12 @@ def unlearn(
         seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
 
     Raises:
-        UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved.
+        UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved. Or the
+            rows of `forget` are to be led to anchors, and have none.
     """
     led, distilled = settings["truncation"]["mode"] == "anchor", settings["retain_target"] == "base"
+    if led and torch.equal(forget.anchor, forget.prompt):
+        raise UserError("the forget set has no anchors, which truncation mode anchor leads to; encode it with led_to")
     base = Frozen(denoiser) if led or distilled else None
     trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
     parameters = list(trained.values())
@@ -88,12 +91,11 @@ def unlearn(
             group["lr"] = settings["learning_rate"] * _fall(step, steps, settings["hold"])
         rows = _rows(len(forget), batch, step, seed)
         given = _inputs(denoiser, forget, rows, seed, step, "forget")
-        residuals = denoiser.residuals(*given)
         if base and led:
             own, asked = base.led(given, forget.embeddings[forget.anchor[rows]])
-            lost = anchored_loss(residuals, own, asked, truncation["value"])
+            lost = anchored_loss(denoiser.residuals(*given), own, asked, truncation["value"])
         else:
-            lost = forget_loss(residuals, truncation["mode"], truncation["value"])
+            lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"])
         forget_gradient = _gradient(-lost, parameters)
         kept = torch.zeros((), device=lost.device)
         first = step * method.retain_batches

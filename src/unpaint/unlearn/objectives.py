@@ -33,14 +33,14 @@ def forget_loss(residuals: Tensor, mode: str, bound: float) -> Tensor:
         case "skip":
             loss = errors.mean()
             return loss * (loss <= bound)
-    raise ValueError(f"truncation mode {mode}: choose one of {', '.join(MODES)}")
+    raise ValueError(f"truncation mode {mode}: choose one of {', '.join(MODES)}, or anchor (anchored_loss)")
 
 
 def anchored_loss(residuals: Tensor, own: Tensor, asked: Tensor, share: float) -> Tensor:
     """How much nearer a prediction came to its goal, mean square: 0 for the base model, at most the square of the way.
 
-    Raising it is the descent of concept ablation (arXiv 2303.13516, with share 1) to what the base model predicts for
-    the anchor; ascent on errors as such fills its bound with errors that nobody sees.
+    Raising it is descent to what the base model predicts for the anchor, the target of concept ablation (arXiv
+    2303.13516) where share is 1; ascent on errors as such fills its bound with errors that nobody sees.
 
     Args:
         residuals, own, asked: (batch, ...), of the network, and of the base model for the row's prompt and its anchor.
