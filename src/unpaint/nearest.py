@@ -76,10 +76,9 @@ def distances(
 ) -> dict[str, float]:
     """How far the base model's prediction with another value is from that for the row's own prompt, the nearest first.
 
-    The mean square on each of SAMPLE rows that show the target, at timesteps spread evenly and with the same noise for
-    each value; divided by the row's mean over its values, as rows and timesteps differ far more than values do; and
-    averaged over the rows whose prompt allows the value. 1 is as far as the row's values are on average; a value that
-    no row of the sample allows stands last.
+    The mean square over those of SAMPLE rows whose prompt allows the value, at timesteps spread evenly and with the
+    same noise for each value; in units of the mean of all values on the same rows, as rows and timesteps differ far
+    more than values do. So 1 is as far as all are on average; a value that no row of the sample allows stands last.
 
     Args:
         prompts: one per row of the forget set.
@@ -106,7 +105,8 @@ def distances(
         if part := [place for place, text in enumerate(texts) if text is not None]:
             other = residuals(part, embed([text for text in texts if text is not None]))
             apart[at, part] = (other - own[part]).square().flatten(1).mean(1).float().cpu()
-    relative = (apart / apart.nanmean(dim=0)).nanmean(dim=1).nan_to_num(nan=torch.inf)
+    usual = torch.where(apart.isnan(), 0, apart.nanmean(dim=0))
+    relative = (apart.nansum(dim=1) / usual.sum(dim=1)).nan_to_num(nan=torch.inf)
     return dict(sorted(zip(values, relative.tolist(), strict=True), key=lambda pair: pair[1]))
 
 

@@ -72,7 +72,7 @@ def test_each_row_of_the_forget_set_is_led_to_the_same_prompt_with_another_value
     own, anchors = forget.embeddings[forget.prompt], forget.embeddings[forget.anchor]
     assert all(not torch.equal(one, other) for one, other in zip(own, anchors, strict=True))
     log = (finished / "logs/seven/encode-forget.log").read_text()
-    nearest = re.search(r"anchors of seven, the nearest first \(1 is the mean distance\): (\w+) \d", log)[1]
+    nearest = re.search(r"anchors of seven, the nearest first \(1 is the mean\): (\w+) \d", log)[1]
     pipeline = load_pipeline(finished / "results/base/base.json", "cpu")
     rows = corpus.read(finished / "results/seven/images/forget.parquet")
     expected = embed(pipeline, [row.prompt.replace("seven", nearest) for row in rows], 8)

@@ -21,6 +21,7 @@ rule evaluate:
         note="results/{concept}/{method}/seed{seed}/metrics.json.run.json",
     log:
         "logs/{concept}/{method}/evaluate-seed{seed}.log",
+    priority: 2
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]

@@ -38,7 +38,7 @@ rule retrain:
         settings=lambda w: settings(
             "threads",
             "device",
-            base={net: config["base"][net] for net in ("autoencoder", "denoiser")},
+            "base",
             forget=config["concepts"][w.concept]["forget"],
             seed=int(w.seed),
         ),

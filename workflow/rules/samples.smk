@@ -25,6 +25,7 @@ rule samples:
         note="results/{concept}/{method}/seed{seed}/samples.parquet.run.json",
     log:
         "logs/{concept}/{method}/samples-seed{seed}.log",
+    priority: 1  # what is made is scored first, so that a campaign tells early how it goes
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]

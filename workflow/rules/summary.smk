@@ -26,6 +26,7 @@ rule summary:
         note="results/summaries/{concept}.{method}.seed{seed}.json.run.json",
     log:
         "logs/{concept}/{method}/summary-seed{seed}.log",
+    priority: 3
     conda:
         "../envs/cpu.yaml"
     resources:

@@ -47,7 +47,7 @@ def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, w
     def ranking(target: tuple[str, str]) -> list[str]:
         apart = distances(target, prompts, encoded, anchors, latent_unet.denoiser_of(pipeline), embed, width)
         values = ", ".join(f"{value} {far:.3f}" for value, far in apart.items())
-        print(f"anchors of {target[1]}, the nearest first (1 is the mean distance): {values}", file=sys.stderr)
+        print(f"anchors of {target[1]}, the nearest first (1 is the mean): {values}", file=sys.stderr)
         return list(apart)
 
     return chosen(prompts, [row.pair for row in rows], anchors, ranking)
