@@ -52,6 +52,7 @@ rule summary_base:
             "results/base/base.json.run.json",
             "results/judge/judge.json.run.json",
             "results/{concept}/prompts/train.json.run.json",
+            "results/{concept}/prompts/anchors.json.run.json",
             "results/{concept}/images/forget.parquet.run.json",
             "results/{concept}/images/retain.parquet.run.json",
             "results/{concept}/base/samples.parquet.run.json",
