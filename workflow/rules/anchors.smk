@@ -7,7 +7,7 @@
 rule anchors:
     input:
         prompts="results/{concept}/prompts/train.json",
-        code=code("stages/anchors.py", "corpus.py", "diversify/anchor.py", "diversify/grammar.py"),
+        code=code("stages/anchors.py", "corpus.py", "diversify/anchor.py", "diversify/grammar.py", "lineage/rows.py"),
         env="workflow/envs/cpu.yaml",
     output:
         anchors="results/{concept}/prompts/anchors.json",

@@ -6,7 +6,7 @@
 
 rule prompts:
     input:
-        code=code("stages/prompts.py", "diversify/grammar.py"),
+        code=code("stages/prompts.py", "diversify/grammar.py", "lineage/rows.py"),
         env="workflow/envs/cpu.yaml",
     output:
         train="results/{concept}/prompts/train.json",

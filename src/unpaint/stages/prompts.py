@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-from unpaint.diversify.grammar import Grammar, Lists, as_fields, expand, targets_of
-from unpaint.lineage.manifest import KEY, Manifest, write_text
+from unpaint.diversify.grammar import Grammar, as_fields, expand, targets_of
+from unpaint.lineage.manifest import Manifest
+from unpaint.lineage.rows import write_rows
 from unpaint.lineage.stage import Out, Settings
 
 
@@ -18,14 +15,6 @@ def prompts(settings: Settings, manifest: Manifest, *, train: Out, test: Out) ->
     lists = expand(grammar, targets, {split: concept[split] for split in ("train", "test")}, settings["seed"])
     vocabulary = {name: [*given["train"], *given["test"]] for name, given in grammar.values.items()}
     for path, split in ((train, "train"), (test, "test")):
-        _write(path, {"split": split, "concept": targets, "values": vocabulary}, lists[split], manifest)
-
-
-def _write(path: Path, head: dict[str, Any], lists: Lists, manifest: Manifest) -> None:
-    """JSON with one row a line, so that git shows what changed."""
-    head = {KEY: manifest.as_dict(), **head, "coverage": lists.coverage}
-    parts = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
-    for name, rows in (("forget", lists.forget), ("retain", lists.retain)):
-        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in as_fields(rows))
-        parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
-    write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
+        found = lists[split]
+        head = {"split": split, "concept": targets, "values": vocabulary, "coverage": found.coverage}
+        write_rows(path, manifest, head, {"forget": as_fields(found.forget), "retain": as_fields(found.retain)})
