@@ -22,8 +22,9 @@ from unpaint import corpus
 from unpaint.corpus import Row
 from unpaint.diversify.grammar import Grammar, Prompt, expand
 from unpaint.errors import UserError
-from unpaint.evaluate import accuracy, distribution, judgements, statistics
+from unpaint.evaluate import judgements, statistics
 from unpaint.evaluate.judgements import Judgements
+from unpaint.evaluate.scores import score
 from unpaint.lineage import stage
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
 from unpaint.report.campaign import METRICS, MINUS
@@ -243,27 +244,9 @@ class World:
 
 
 def scores(found: Judgements, before: Judgements, value: str) -> dict[str, statistics.Score]:
-    targets = [("digit", value)]
-
-    def each(measure: Callable[..., Any], judged: Judgements, name: str) -> list[Any]:
-        return [measure(judged.answers[row], judged.asked[row], targets) for row in judged.rows(name)]
-
-    retain = found.rows("retain")
     reference = np.random.default_rng(7).normal(size=(200, 4))
     reference /= np.linalg.norm(reference, axis=1, keepdims=True)
-    return {
-        "UA": statistics.proportion(
-            each(accuracy.forgotten, found, "forget"), each(accuracy.forgotten, before, "forget")
-        ),
-        "RA": statistics.proportion(
-            each(accuracy.retained, found, "retain"), each(accuracy.retained, before, "retain")
-        ),
-        "attributes": statistics.mean(
-            each(accuracy.attributes, found, "retain"), each(accuracy.attributes, before, "retain")
-        ),
-        "AS": statistics.mean([found.alignment[row] for row in retain], [before.alignment[row] for row in retain]),
-        "FD": distribution.distance(found.features[retain], before.features[retain], reference),
-    }
+    return score(found, before, before, [("digit", value)], reference)
 
 
 def training(steps: int, method: str) -> str:
@@ -325,7 +308,7 @@ def test_every_score_of_every_model_is_on_the_page(made: tuple[list[Path], str])
     assert len(paths) == 14
     for path in paths:
         held = json.loads(path.read_text())["scores"]
-        assert list(held) == ["UA", "RA", "attributes", "AS", "FD"]
+        assert list(held) == ["UA", "RA", "attributes", "AS", "FD", "drift"]
         for metric in METRICS:
             assert f'<span class="value">{metric.text(held[metric.key]["value"])}{metric.unit()}</span>' in html
     for method in ("base model", "rgd", "rg", "graddiff"):
@@ -357,7 +340,7 @@ def test_equal_summaries_give_equal_bytes(made: tuple[list[Path], str], tmp_path
 def test_what_was_compared_is_on_the_page(made: tuple[list[Path], str], tmp_path: Path) -> None:
     def cells(delta: float) -> dict[str, Any]:
         each = {"delta": delta, "low": delta - 0.011, "high": delta + 0.011, "n": 9}
-        return dict.fromkeys(("UA", "RA", "attributes", "AS", "FD"), each)
+        return dict.fromkeys(("UA", "RA", "attributes", "AS", "FD", "drift"), each)
 
     lost = {"concept": "seven", "dimension": "digit", "value": "nine", "delta": -0.087, "n": 77}
     model = {"UA": -0.043, "RA": -0.021, "FD": 0.0373}

@@ -43,23 +43,33 @@ BASE = pool([of("seven")] * 100, [of("two")] * 80)
 
 def test_a_planted_pool_has_its_planted_scores():
     """The forget set is larger than a batch of the judge, and the retain set another size than it (field, defect 5)."""
-    scores = score(pool(FORGET, RETAIN), BASE, SEVEN, REFERENCE)
+    scores = score(pool(FORGET, RETAIN), BASE, BASE, SEVEN, REFERENCE)
     assert (scores["UA"].value, scores["UA"].n, scores["UA"].delta) == (0.7, 100, 0.7)
     assert (scores["RA"].value, scores["RA"].n, scores["RA"].delta) == (0.75, 80, -0.25)
     assert scores["attributes"].value == pytest.approx(50 / 80)
 
 
 def test_a_perfect_model_scores_1_in_both():
-    scores = score(
-        pool([of("one")] * 50, [of("two")] * 50), pool([of("seven")] * 50, [of("two")] * 50), SEVEN, REFERENCE
-    )
+    before = pool([of("seven")] * 50, [of("two")] * 50)
+    scores = score(pool([of("one")] * 50, [of("two")] * 50), before, before, SEVEN, REFERENCE)
     assert (scores["UA"].value, scores["RA"].value) == (1, 1)
 
 
 def test_a_base_model_scores_0_and_1():
-    scores = score(BASE, BASE, SEVEN, REFERENCE)
+    scores = score(BASE, BASE, BASE, SEVEN, REFERENCE)
     assert (scores["UA"].value, scores["RA"].value, scores["attributes"].value) == (0, 1, 1)
     assert all(value.delta == 0 for value in scores.values())
+
+
+def test_drift_is_the_planted_distance_of_retain_pictures_from_the_base_models():
+    """One model 0.5 away in every retain picture, the other 0.2; what becomes of forget pictures is no drift."""
+    near, far = (
+        replace(BASE, features=BASE.features + np.array([shift, 0.0]) + np.array([[9.0, 0]] * 100 + [[0.0, 0]] * 80))
+        for shift in (0.2, 0.5)
+    )
+    found = score(far, near, BASE, SEVEN, REFERENCE)["drift"]
+    assert (found.value, found.delta, found.n) == (pytest.approx(0.5), pytest.approx(0.3), 80)
+    assert score(far, BASE, BASE, SEVEN, REFERENCE)["drift"].delta == pytest.approx(0.5)
 
 
 def test_scores_do_not_depend_on_the_order_of_the_rows():
@@ -72,8 +82,8 @@ def test_scores_do_not_depend_on_the_order_of_the_rows():
         )
         for one in (whole, BASE)
     )
-    found, expected = score(shuffled, before, SEVEN, REFERENCE), score(whole, BASE, SEVEN, REFERENCE)
-    for name in ("UA", "RA", "attributes", "AS"):
+    found, expected = score(shuffled, before, before, SEVEN, REFERENCE), score(whole, BASE, BASE, SEVEN, REFERENCE)
+    for name in ("UA", "RA", "attributes", "AS", "drift"):
         assert found[name].as_fields() == pytest.approx(expected[name].as_fields())
 
 

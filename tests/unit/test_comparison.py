@@ -33,7 +33,7 @@ REAL = np.random.default_rng(99).normal(size=(N, WIDTH))
 
 
 def test_a_difference_is_the_one_that_was_planted():
-    found = comparison.difference([pool(ua=0.9, ra=0.75)], [pool(ua=0.5, ra=1.0)], TARGETS, REAL)
+    found = comparison.difference([pool(ua=0.9, ra=0.75)], [pool(ua=0.5, ra=1.0)], pool(), TARGETS, REAL)
     assert found["UA"]["delta"] == pytest.approx(0.4)
     assert found["RA"]["delta"] == pytest.approx(-0.25)
     assert found["RA"]["low"] < -0.25 < found["RA"]["high"] < 0
@@ -42,15 +42,15 @@ def test_a_difference_is_the_one_that_was_planted():
 
 
 def test_seeds_are_pooled():
-    found = comparison.difference([pool(ua=1), pool(ua=0.5)], [pool(ua=0), pool(ua=0)], TARGETS, REAL)
+    found = comparison.difference([pool(ua=1), pool(ua=0.5)], [pool(ua=0), pool(ua=0)], pool(), TARGETS, REAL)
     assert found["UA"]["delta"] == pytest.approx(0.75)
     assert found["UA"]["n"] == N
 
 
 def test_a_seed_that_repeats_another_narrows_no_interval():
     one, other = pool(ua=0.9, ra=0.8, shift=0.1), pool(ua=0.5, ra=0.9, seed=1)
-    alone = comparison.difference([one], [other], TARGETS, REAL)
-    twice = comparison.difference([one, one], [other, other], TARGETS, REAL)
+    alone = comparison.difference([one], [other], pool(), TARGETS, REAL)
+    twice = comparison.difference([one, one], [other, other], pool(), TARGETS, REAL)
     for name, found in twice.items():
         assert found["n"] == alone[name]["n"]
         # Newcombe's interval is wider than the normal one by a term that further pictures shrink faster
@@ -61,7 +61,9 @@ def test_pools_of_other_prompts_are_refused():
     other = pool()
     other.prompts[3] = "another"
     with pytest.raises(UserError, match="row 3"):
-        comparison.difference([pool()], [other], TARGETS, REAL)
+        comparison.difference([pool()], [other], pool(), TARGETS, REAL)
+    with pytest.raises(UserError, match="row 3"):
+        comparison.difference([pool()], [pool()], other, TARGETS, REAL)
 
 
 def test_over_concepts_the_unit_is_the_concept():

@@ -34,7 +34,7 @@ def test_everything_is_made_in_a_folder_with_spaces_and_umlauts(finished: Path) 
 def test_metrics_have_the_promised_keys(finished: Path) -> None:
     for folder in ("base", *(f"{name}/seed0" for name in MODELS)):
         found = json.loads((finished / "results/seven" / folder / "metrics.json").read_text())
-        for name in ("UA", "RA", "attributes", "AS", "FD"):
+        for name in ("UA", "RA", "attributes", "AS", "FD", "drift"):
             assert set(found[name]) == {"value", "low", "high", "n", "delta", "delta_low", "delta_high"}
             assert found[name]["low"] <= found[name]["value"] <= found[name]["high"]
         assert set(found["judge"]) == {"digit", "ink", "ground", "place"}
@@ -44,7 +44,7 @@ def test_metrics_have_the_promised_keys(finished: Path) -> None:
 
 def test_the_base_model_differs_from_itself_by_nothing(finished: Path) -> None:
     found = json.loads((finished / "results/seven/base/metrics.json").read_text())
-    assert {found[name]["delta"] for name in ("UA", "RA", "attributes", "AS", "FD")} == {0}
+    assert {found[name]["delta"] for name in ("UA", "RA", "attributes", "AS", "FD", "drift")} == {0}
 
 
 def test_hashes_lead_from_the_model_to_the_world(finished: Path) -> None:

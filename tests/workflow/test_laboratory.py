@@ -10,7 +10,7 @@ import yaml
 
 from tests.world import ROOT, make_project, run, tiny_params
 
-METRICS = {"UA", "RA", "attributes", "AS", "FD"}
+METRICS = {"UA", "RA", "attributes", "AS", "FD", "drift"}
 
 
 @pytest.mark.slow

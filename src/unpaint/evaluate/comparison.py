@@ -35,18 +35,25 @@ def pooled(parts: Sequence[Judgements]) -> Judgements:
 
 
 def difference(
-    first: Sequence[Judgements], second: Sequence[Judgements], targets: Targets, reference: statistics.Floats
+    first: Sequence[Judgements],
+    second: Sequence[Judgements],
+    base: Judgements,
+    targets: Targets,
+    reference: statistics.Floats,
 ) -> dict[str, Difference]:
     """Every metric of `first` minus that of `second`, paired by prompt, image seed and place in the lists.
+
+    `base` is the base model's pool; a drift is how far from it a pool is.
 
     Raises:
         UserError: the pools are not of the same prompts and seeds.
     """
-    one, other = pooled(first), pooled(second)
-    paired(one, other)
     seeds = len(first)
+    one, other, start = pooled(first), pooled(second), pooled([base] * seeds)
+    paired(one, other)
+    paired(one, start)
     differences = {}
-    for name, found in score(one, other, targets, reference, seeds).items():
+    for name, found in score(one, other, start, targets, reference, seeds).items():
         # FD's jackknife leaves a picture out of every seed at once; the others take all pictures as independent
         wider = 1.0 if name == "FD" else math.sqrt(seeds)
         low, high = (found.delta + wider * (end - found.delta) for end in (found.delta_low, found.delta_high))

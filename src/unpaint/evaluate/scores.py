@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from unpaint.evaluate import accuracy, distribution, statistics
 from unpaint.evaluate.accuracy import Targets
 from unpaint.evaluate.judgements import Judgements
 
 
 def score(
-    found: Judgements, before: Judgements, targets: Targets, reference: statistics.Floats, pools: int = 1
+    found: Judgements,
+    before: Judgements,
+    base: Judgements,
+    targets: Targets,
+    reference: statistics.Floats,
+    pools: int = 1,
 ) -> dict[str, statistics.Score]:
     """Every metric of a pool, with intervals and the paired difference from another pool at the same prompts and seeds.
 
     Args:
         before: the other pool: the base model's, or that of another unlearned model.
+        base: the base model's pool, from which drift is measured.
         reference: the judge's features (n, d) of held-out real pictures.
-        pools: how many pools of equal prompts and seeds `found` and `before` each consist of.
+        pools: how many pools of equal prompts and seeds each of the three consists of.
     """
     one, other = outcomes(found, targets), outcomes(before, targets)
     retain = found.rows("retain")
@@ -28,11 +36,21 @@ def score(
         "attributes": statistics.mean(one["attributes"], other["attributes"]),
         "AS": statistics.mean(one["AS"], other["AS"]),
         "FD": distribution.distance(found.features[retain], before.features[retain], reference, pools),
+        "drift": statistics.mean(drift(found, base), drift(before, base)),
     }
 
 
+def drift(judged: Judgements, base: Judgements) -> list[float]:
+    """How far a retain picture is from the base model's of the same prompt and seed, by the judge's features: 0 to 2.
+
+    It sees what RA and FD cannot, once every picture is still right: how much a picture that was to stay has changed.
+    """
+    rows = judged.rows("retain")
+    return np.linalg.norm(judged.features[rows] - base.features[rows], axis=1).tolist()  # type: ignore[no-any-return]
+
+
 def outcomes(judged: Judgements, targets: Targets) -> dict[str, list[Any]]:
-    """What each metric but FD is a mean of: for UA one entry per forget picture, for the others per retain picture."""
+    """What UA (an entry per forget picture), RA, attributes and AS (an entry per retain picture) are means of."""
     forget, retain = judged.rows("forget"), judged.rows("retain")
 
     def each(measure: Callable[..., Any], rows: list[int]) -> list[Any]:

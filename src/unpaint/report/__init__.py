@@ -109,7 +109,7 @@ def _cell(metric: Metric, model: Model) -> dict[str, str]:
         "delta": "",
         "verdict": "",
     }
-    if model.series:
+    if model.series and metric.better:
         low, high = (metric.signed(score[key]) for key in ("delta_low", "delta_high"))
         cell |= {"delta": metric.signed(score["delta"]), "range": f"{low} to {high}", "verdict": metric.verdict(score)}
     return cell

@@ -19,7 +19,10 @@ KEYS = {"concept", "method", "seed", "targets", "scores", "judge", "values", "na
 
 @dataclass(frozen=True)
 class Metric:
-    """A score: how it is called, explained and written. `scale` and `digits` make its text, `better` is +1 or -1."""
+    """A score: how it is called, explained and written. `scale` and `digits` make its text.
+
+    `better` is +1 or -1, or 0 where a difference from the base model is nothing beside the value.
+    """
 
     key: str
     name: str
@@ -42,7 +45,7 @@ class Metric:
 
     def verdict(self, score: dict[str, float]) -> str:
         """`worse` or `better` than the base model where the difference's interval excludes 0, else nothing."""
-        if score["delta_low"] <= 0 <= score["delta_high"]:
+        if not self.better or score["delta_low"] <= 0 <= score["delta_high"]:
             return ""
         return "better" if score["delta"] * self.better > 0 else "worse"
 
@@ -58,8 +61,16 @@ METRICS = (
         +1,
     ),
     Metric("attributes", "attribute accuracy", "everything else those prompts ask for", 100, 1, +1),
-    Metric("AS", "alignment score", "cosine of picture and prompt, retain prompts", 1, 3, +1),
+    Metric("AS", "alignment score", "cosine of picture and prompt, retain prompts", 1, 4, +1),
     Metric("FD", "Fréchet distance", "of retain pictures to held-out real ones; lower is better", 1, 4, -1),
+    Metric(
+        "drift",
+        "distance to the base model's pictures",
+        "of retain pictures of the same prompt and seed, by the judge's features; lower is better",
+        1,
+        4,
+        0,
+    ),
 )
 
 

@@ -37,7 +37,7 @@ def compare(
     def difference(one: tuple[str, str], other: tuple[str, str]) -> dict[str, compared.Difference]:
         judged = of(*one)
         asked = [judged[0].asked[row] for row in judged[0].rows("retain")]
-        return compared.difference(judged, of(*other), targets[one[0]], real.showing(asked))
+        return compared.difference(judged, of(*other), bases[one[0],], targets[one[0]], real.showing(asked))
 
     first, *others = methods
     against = {}

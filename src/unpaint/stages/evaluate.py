@@ -42,7 +42,7 @@ def evaluate(
     before = found if base is None else judgements.read(base)
     judgements.paired(found, before)
     real = references.read(reference).showing([row["attributes"] for row in lists["retain"]])
-    scores = score(found, before, targets, real)
+    scores = score(found, before, before, targets, real)
     write_json(
         metrics,
         {
