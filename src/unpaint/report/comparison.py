@@ -32,7 +32,8 @@ def tables(campaign: Campaign, comparison: Mapping[str, Any]) -> list[Table]:
     if any(model.summary["telemetry"] for concept in campaign.concepts for model in concept.models):
         found.append(_monotone(campaign))
     found += [_oracle(concept, held) for concept, held in comparison["oracles"].items()]
-    found += [_contrast(name, held) for name, held in comparison["contrasts"].items()]
+    if comparison["contrasts"]:
+        found.append(_contrasts(comparison["contrasts"]))
     return found
 
 
@@ -115,10 +116,10 @@ def _oracle(concept: str, held: Mapping[str, Any]) -> Table:
     return Table(f"Distance to the oracle: {concept}", text, ["UA minus its", "RA minus its", "FD to it"], rows)
 
 
-def _contrast(name: str, held: Mapping[str, Any]) -> Table:
-    rows = [(method, _cells(each)) for method, each in held.items()]
-    text = "The first concept of this contrast minus the second: other training data, the same test pictures, paired."
-    return Table(f"Contrast: {name}", text, [metric.key for metric in METRICS], rows)
+def _contrasts(held: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = [(f"{name}, {method}", _cells(each)) for name, found in held.items() for method, each in found.items()]
+    text = "The first concept of each contrast minus the second: other training data, the same test pictures, paired."
+    return Table("Contrasts of training data", text, [metric.key for metric in METRICS], rows)
 
 
 def _cells(each: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
