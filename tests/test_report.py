@@ -27,7 +27,7 @@ from unpaint.evaluate.judgements import Judgements
 from unpaint.evaluate.scores import score
 from unpaint.lineage import stage
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
-from unpaint.report.campaign import METRICS, MINUS
+from unpaint.report.campaign import DASH, METRICS, MINUS
 from unpaint.stages import summary as summary_stage
 from unpaint.stages.report import report
 from unpaint.stages.summary import COLUMNS, summary
@@ -42,8 +42,8 @@ GRAMMAR: dict[str, Any] = {
     },
     "distinct": [["ink", "ground"]],
 }
-SHOWS = {"base": 0.985, "rgd": 0.02, "rg": 0.13, "graddiff": 0.01}
-RIGHT = {"base": 0.985, "rgd": 0.97, "rg": 0.975, "graddiff": 0.84}
+SHOWS = {"base": 0.985, "rgd": 0.02, "rg": 0.13, "graddiff": 0.01, "retrain": 0.0}
+RIGHT = {"base": 0.985, "rgd": 0.97, "rg": 0.975, "graddiff": 0.84, "retrain": 0.98}
 Paint = Callable[[dict[str, str], dict[str, str | None], int], Any]
 
 
@@ -366,6 +366,19 @@ def test_what_was_compared_is_on_the_page(made: tuple[list[Path], str], tmp_path
         "neither loss rose in conflict corrected",
     ):
         assert expected in text, expected
+
+
+def test_an_oracle_is_no_method(tmp_path: Path) -> None:
+    paths = World(tmp_path).summaries({"seven": "seven"}, ["rgd", "retrain"], [0])
+    html = write_report(paths, tmp_path / "report.html")
+    assert "1 concept \N{MULTIPLICATION SIGN} 1 method \N{MULTIPLICATION SIGN} 1 seed" in html
+    assert "The other methods" not in html
+    assert "seeds pooled" not in html
+    oracle = re.search(r'<tr><th scope="row">[^<]*(?:<svg.*?</svg>)?\s*oracle .*?</tr>', html, re.DOTALL)
+    assert oracle
+    # drift of a model that was trained from nothing says nothing of what was kept
+    assert f'<span class="value">{DASH}</span>' in oracle[0]
+    assert "retrain" not in re.sub(r'src="[^"]*"', "", html[: html.index("Time and memory</h2>")])
 
 
 def test_summary_is_the_same_bytes_wherever_it_is_made(tmp_path: Path) -> None:

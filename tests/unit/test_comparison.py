@@ -108,3 +108,18 @@ def test_two_pools_of_one_distribution_are_no_distance_apart():
     assert comparison.spread([pool(seed=1), pool(seed=2), pool(seed=3)]) == pytest.approx(0, abs=0.03)
     assert comparison.floor(pool())["delta"] == pytest.approx(0, abs=0.05)
     assert comparison.spread([pool()]) is None
+
+
+def test_the_halves_of_the_noise_floor_are_of_the_same_prompts():
+    """One prompt has an odd number of pictures, and each prompt's lie far from the others': the halves still agree."""
+    base = pool()
+    for row in base.rows("retain"):
+        base.features[row] += 50 * VALUES.index(base.asked[row]["digit"])
+    odd = [row for row in range(2 * N) if row != N]
+    kept = Judgements(
+        **{name: [held[row] for row in odd] for name, held in vars(base).items() if name != "features"},
+        features=base.features[odd],
+    )
+    found = comparison.floor(kept)
+    assert found["n"] == N // 2 - 1
+    assert found["delta"] == pytest.approx(0, abs=0.1)

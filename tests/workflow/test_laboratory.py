@@ -1,4 +1,4 @@
-"""A cut of presets/digits-wide.yaml: two of its concepts, all else of it, at the tiny world's sizes."""
+"""A cut of presets/digits-wide.yaml (two concepts, all else of it) and a contrast of presets/diversity.yaml, tiny."""
 
 from __future__ import annotations
 
@@ -9,19 +9,31 @@ import pytest
 import yaml
 
 from tests.world import ROOT, make_project, run, tiny_params
+from unpaint.evaluate.judgements import read
 
 METRICS = {"UA", "RA", "attributes", "AS", "FD", "drift"}
 
 
 @pytest.mark.slow
 def test_two_concepts_of_the_laboratory_are_compared(tmp_path: Path) -> None:
-    wide = yaml.safe_load((ROOT / "presets" / "digits-wide.yaml").read_text(encoding="utf-8"))
+    wide, diversity = (
+        yaml.safe_load((ROOT / "presets" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("digits-wide", "diversity")
+    )
     tiny = tiny_params()
     sizes = {name: tiny["concepts"]["seven"][name] for name in ("train", "test")}
     params = {
         **tiny,
-        **{key: wide[key] for key in ("grammars", "seeds", "oracles", "contrasts")},
+        **{key: wide[key] for key in ("seeds", "oracles")},
+        "grammars": diversity["grammars"],
         "concepts": {name: wide["concepts"][name] | sizes for name in ("seven", "ink-orange")},
+        "contrasts": {"uniform": {"concept": "seven", "against": "seven-uniform"}},
+    }
+    count = {role: sizes["train"]["prompts"] * each for role, each in sizes["train"]["images_per_prompt"].items()}
+    params["concepts"]["seven-uniform"] = {
+        **diversity["concepts"]["seven-uniform"],
+        **sizes,
+        "train": {"prompts": 1, "replacement": ["one"], "images_per_prompt": count},
     }
     project = make_project(tmp_path / "laboratory", params)
     run(project, "unpaint", "warm", "snakemake", "--cores", "2")
@@ -30,15 +42,19 @@ def test_two_concepts_of_the_laboratory_are_compared(tmp_path: Path) -> None:
     assert found["method"] == "rgd"
     assert list(found["against"]) == ["rg", "graddiff"]
     for other in found["against"].values():
-        assert list(other["concepts"]) == ["seven", "ink-orange"]
+        assert list(other["concepts"]) == ["seven", "ink-orange", "seven-uniform"]
         assert set(other["overall"]) == METRICS
-        # two concepts leave one degree of freedom: there is an interval, and the unit is the concept
-        assert all(each["n"] == 2 and each["low"] is not None for each in other["overall"].values())
-    assert {each["concept"] for each in found["worst"]["rgd"]} == {"seven", "ink-orange"}
+        # there is an interval, and the unit is the concept
+        assert all(each["n"] == 3 and each["low"] is not None for each in other["overall"].values())
+    assert {each["concept"] for each in found["worst"]["rgd"]} == {"seven", "ink-orange", "seven-uniform"}
     gold = found["oracles"]["seven"]
     assert set(gold["models"]) == {"base"} | {f"{name}, seed {seed}" for name in wide["methods"] for seed in (0, 1)}
     assert gold["spread"] is not None
+    assert set(found["contrasts"]["uniform"]) == set(wide["methods"])
+    # the same pictures are asked for the same values, though one grammar names fewer of them
+    one, other = (read(project / f"results/judgements/{name}.base.parquet") for name in ("seven", "seven-uniform"))
+    assert one.answers == other.answers
     page = (project / "results/report.html").read_text(encoding="utf-8")
-    for title in ("rgd against rg", "rgd against graddiff", "Monotone steps", "ink-orange"):
+    for title in ("rgd against rg", "rgd against graddiff", "Monotone steps", "ink-orange", "uniform, rgd"):
         assert title in page
     assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any
 
 import numpy as np
@@ -90,10 +90,17 @@ def worst_value(found: Sequence[Judgements], base: Judgements, targets: Targets)
 
 
 def floor(base: Judgements) -> Difference:
-    """FD between the two halves of the base model's retain pool: the same prompts, other image seeds, nothing else."""
+    """FD between two halves of the base model's retain pool: the same prompts, other image seeds, nothing else.
+
+    Of a prompt with an odd number of pictures the last is left out.
+    """
     rows = sorted(base.rows("retain"), key=lambda row: (base.prompts[row], base.seeds[row]))
-    halves = base.features[rows[::2]], base.features[rows[1::2]]
-    return _difference(*distribution.between(*halves), len(halves[0]))
+    pairs: list[tuple[int, int]] = []
+    for _, same in groupby(rows, lambda row: base.prompts[row]):
+        held = list(same)
+        pairs += zip(held[::2], held[1::2], strict=False)
+    halves = (base.features[list(half)] for half in zip(*pairs, strict=True))
+    return _difference(*distribution.between(*halves), len(pairs))
 
 
 def spread(oracles: Sequence[Judgements]) -> float | None:

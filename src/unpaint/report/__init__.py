@@ -11,7 +11,7 @@ from unpaint.evaluate import accuracy
 from unpaint.evaluate.statistics import wilson
 from unpaint.lineage.manifest import Manifest
 from unpaint.report import ancestry, charts
-from unpaint.report.campaign import METRICS, THIN, Campaign, Concept, Metric, Model, unique, verdict
+from unpaint.report.campaign import DASH, METRICS, THIN, Campaign, Concept, Metric, Model, unique, verdict
 from unpaint.report.comparison import tables
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest) 
         campaign=campaign,
         manifest=manifest,
         metrics=METRICS,
-        legend=[
-            (_safe(charts.legend_mark(number)), name) for number, name in enumerate(["base model", *campaign.methods])
-        ],
+        legend=[(_safe(charts.legend_mark(number)), name) for number, name in enumerate(campaign.legend)],
         concepts=[_concept(concept) for concept in campaign.concepts],
         comparison=tables(campaign, comparison),
         cost=_cost(campaign),
@@ -109,7 +107,10 @@ def _cell(metric: Metric, model: Model) -> dict[str, str]:
         "delta": "",
         "verdict": "",
     }
-    if model.series and metric.better:
+    if metric.key == "drift" and model.is_oracle:
+        # trained from nothing, it paints other pictures from the same noise: that says nothing of what was kept
+        cell |= {"value": DASH, "interval": ""}
+    elif model.series and metric.better:
         low, high = (metric.signed(score[key]) for key in ("delta_low", "delta_high"))
         cell |= {"delta": metric.signed(score["delta"]), "range": f"{low} to {high}", "verdict": metric.verdict(score)}
     return cell

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from unpaint.errors import UserError
+from unpaint.report.charts import MINUS
 
-MINUS, DASH, THIN = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NARROW NO-BREAK SPACE}"
+DASH, THIN = "\N{EN DASH}", "\N{NARROW NO-BREAK SPACE}"
 FORGOTTEN = 0.9
 """A concept counts as forgotten where UA's whole interval lies above this, for every seed."""
-
-
+ORACLE = "retrain"
+"""How the models of the stage retrain are named in summaries."""
 KEYS = {"concept", "method", "seed", "targets", "scores", "judge", "values", "named", "pictures", "telemetry", "runs"}
 """What a summary holds."""
 
@@ -83,8 +84,13 @@ class Model:
 
     @property
     def method(self) -> str:
-        """The method's name in params.yaml, or `base`."""
-        return str(self.summary["method"])
+        """The method's name in params.yaml, `base`, or `oracle`."""
+        return "oracle" if self.is_oracle else str(self.summary["method"])
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether this is no unlearned model, but one retrained without the concept."""
+        return bool(self.summary["method"] == ORACLE)
 
     @property
     def name(self) -> str:
@@ -112,7 +118,7 @@ class Concept:
 
     @property
     def methods(self) -> dict[str, list[Model]]:
-        """The unlearned models by method."""
+        """The unlearned models by method, and the oracles as one more."""
         return {
             method: [model for model in self.models if model.method == method]
             for method in dict.fromkeys(model.method for model in self.models)
@@ -141,7 +147,7 @@ class Concept:
 
 @dataclass(frozen=True)
 class Campaign:
-    """Concepts x methods x seeds."""
+    """Concepts x methods x seeds of unlearning."""
 
     concepts: list[Concept]
     methods: list[str]
@@ -158,15 +164,22 @@ class Campaign:
         for path, held in summaries:
             if not isinstance(held, dict) or KEYS - set(held):
                 raise UserError(f"{path}: not the summary of a model; make it again")
-        methods = list(dict.fromkeys(held["method"] for _, held in summaries if held["method"] != "base"))
+        unlearned = [held for _, held in summaries if held["method"] not in ("base", ORACLE)]
+        methods = list(dict.fromkeys(held["method"] for held in unlearned))
         concepts = [
-            _concept(name, methods, [pair for pair in summaries if pair[1]["concept"] == name])
+            _concept(name, [*methods, ORACLE], [pair for pair in summaries if pair[1]["concept"] == name])
             for name in dict.fromkeys(held["concept"] for _, held in summaries)
         ]
         if not concepts:
             raise UserError("no summary to report on; give at least the base model's")
-        seeds = list(dict.fromkeys(held["seed"] for _, held in summaries if held["method"] != "base"))
+        seeds = list(dict.fromkeys(held["seed"] for held in unlearned))
         return cls(concepts, methods, seeds)
+
+    @property
+    def legend(self) -> list[str]:
+        """The name of each series: the base model, the methods, the oracles if there are any."""
+        found = any(model.is_oracle for concept in self.concepts for model in concept.models)
+        return ["base model", *self.methods, *(["oracle"] if found else [])]
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -182,10 +195,11 @@ def unique(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def verdict(concept: Concept) -> dict[str, str]:
     """What the numbers say of a concept after the first method (headline and sentence) and the others."""
     values = ", ".join(dict.fromkeys(value for _, value in concept.targets)) or concept.name
-    if not concept.models:
-        return {"head": f"Only the base model is here for {values}.", "text": "", "others": ""}
-    method, models = next(iter(concept.methods.items()))
-    means = {name: [_percent(_mean(given, key)) for key in ("UA", "RA")] for name, given in concept.methods.items()}
+    unlearned = {name: models for name, models in concept.methods.items() if not models[0].is_oracle}
+    if not unlearned:
+        return {"head": f"No unlearned model is here for {values}.", "text": "", "others": ""}
+    method, models = next(iter(unlearned.items()))
+    means = {name: [_percent(_mean(given, key)) for key in ("UA", "RA")] for name, given in unlearned.items()}
     ua, ra = means[method]
     base_ua, base_ra = (_percent(concept.base.score(key)["value"]) for key in ("UA", "RA"))
     seeds = f", mean of {len(models)} seeds" if len(models) > 1 else ""

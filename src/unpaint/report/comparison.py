@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unpaint.report.campaign import METRICS, THIN, Campaign, Metric
+from unpaint.report.campaign import DASH, METRICS, THIN, Campaign, Metric
 
 FD = next(metric for metric in METRICS if metric.key == "FD")
 RA = next(metric for metric in METRICS if metric.key == "RA")
@@ -46,6 +46,8 @@ def _overview(campaign: Campaign) -> Table:
                 key = "value" if metric.key == "UA" else "delta"
                 mean = sum(model.score(metric.key)[key] for model in models) / len(models)
                 shown = metric.text(mean) + metric.unit() if key == "value" else metric.signed(mean)
+                if metric.key == "drift" and models[0].is_oracle:
+                    shown = DASH
                 cells.append((shown, ""))
             rows.append((f"{concept.name}, {method}", cells))
     return Table(

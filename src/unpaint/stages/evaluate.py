@@ -34,14 +34,17 @@ def evaluate(
     """Write metrics.json and the judge's answers; `base` holds those on the base model's pool (none: this is it)."""
     wanted, questions, report = settings["evaluation"], settings["questions"], read_json(judge)
     lists = read_json(prompts)
-    values, targets = lists["values"], [tuple(target) for target in lists["concept"]]
-    _refuse_poor(report["accuracy"], values, wanted["minimum_accuracy"])
+    dimensions, targets = list(lists["values"]), [tuple(target) for target in lists["concept"]]
+    _refuse_poor(report["accuracy"], dimensions, wanted["minimum_accuracy"])
+    held_out = references.read(reference)
+    # every value of the world is an answer, whatever the grammar names: so scores of two grammars can be compared
+    values = {name: sorted({shown[name] for shown in held_out.attributes}) for name in dimensions}
     clip = Judge.load(judge_config, judge_weights, find_device(settings["device"]))
     found = _judge(clip, read(pool), values, questions, wanted["batch"])
     judgements.write(judged, found, manifest)
     before = found if base is None else judgements.read(base)
     judgements.paired(found, before)
-    real = references.read(reference).showing([row["attributes"] for row in lists["retain"]])
+    real = held_out.showing([row["attributes"] for row in lists["retain"]])
     scores = score(found, before, before, targets, real)
     write_json(
         metrics,
@@ -80,8 +83,8 @@ def _judge(
     )
 
 
-def _refuse_poor(found: dict[str, float], values: dict[str, list[str]], minimum: float) -> None:
-    for dimension in values:
+def _refuse_poor(found: dict[str, float], dimensions: Sequence[str], minimum: float) -> None:
+    for dimension in dimensions:
         if dimension not in found:
             raise UserError(f"the judge was never held against real pictures on {dimension}; it cannot score it")
         if found[dimension] < minimum:
