@@ -40,10 +40,8 @@ def check(params_only: bool) -> None:
 def progress(cores: int) -> None:
     """Say how many jobs of the campaign are done, and about how long the rest will take; also while it runs."""
     from unpaint.lineage.progress import line
-    from unpaint.params import load
 
-    params = load(Path("params.yaml"))
-    click.echo(line(cores, {"base": params.base.threads, "retrain": params.threads}))
+    click.echo(line(cores))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -158,14 +158,31 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not a readable JSON file; restore it or make it again") from None
 
 
+def refuse_long(texts: Iterable[str], tokenizer: Any) -> None:
+    """Refuse what a base model's tokenizer would cut off: texts that differ there would be one to it.
+
+    Raises:
+        UserError: which text is too long, and by how much.
+    """
+    distinct = sorted(set(texts))
+    for text, tokens in zip(distinct, tokenizer(distinct).input_ids, strict=True):
+        if len(tokens) > tokenizer.model_max_length:
+            raise UserError(
+                f"{text!r} has {len(tokens)} tokens, and the base model reads {tokenizer.model_max_length}; shorten "
+                "it, or raise base.denoiser.tokens"
+            )
+
+
 def _refuse_repeats(rows: Sequence[Row]) -> None:
     first: dict[str, int] = {}
+    repeats = []
     for number, row in enumerate(rows):
         if (other := first.setdefault(row.sha256, number)) != number:
-            both = " and ".join(
-                row.attributes.get("file_name", f"{row.prompt!r}, seed {row.seed}") for row in (rows[other], row)
-            )
-            raise UserError(
-                f"row {other} and row {number} are the same picture ({both}): {len(rows)} rows must be "
-                f"{len(rows)} pictures; of own pictures keep one, and delete the other's row of the metadata"
-            )
+            names = (row.attributes.get("file_name", f"{row.prompt!r}, seed {row.seed}") for row in (rows[other], row))
+            repeats.append(" and ".join(names))
+    if repeats:
+        shown = "; ".join(repeats[:5]) + ("; ..." if len(repeats) > 5 else "")
+        raise UserError(
+            f"{len(repeats)} of {len(rows)} pictures are the same as an earlier one ({shown}): {len(rows)} rows must "
+            f"be {len(rows)} pictures; of own pictures keep one, and delete the others' rows of the metadata"
+        )

@@ -60,7 +60,10 @@ def listing(folder: Path) -> list[Captioned]:
     for number, fields in _rows(metadata):
         where = f"{metadata}: row {number}"
         if missing := [name for name in ("file_name", "caption") if not fields.get(name, "").strip()]:
-            raise UserError(f"{where}: no {' and no '.join(missing)}; every picture needs both, as text")
+            raise UserError(
+                f"{where}: no {' and no '.join(missing)}; every picture needs both, as text; the columns are "
+                f"{', '.join(fields)}"
+            )
         if clash := sorted(fields.keys() & {"file_sha256", "set"}):
             raise UserError(f"{where}: the column {clash[0]} is taken by Unpaint; give it another name")
         name = os.path.normpath(fields.pop("file_name"))
@@ -78,7 +81,8 @@ def listing(folder: Path) -> list[Captioned]:
             raise UserError(f"{where}: there is no picture {name}; add it or delete the row")
         caption = fields.pop("caption")
         if rows and fields.keys() != rows[0].attributes.keys():
-            raise UserError(f"{where}: its columns are not those of row 1; give every row the same")
+            odd = ", ".join(sorted(fields.keys() ^ rows[0].attributes.keys()))
+            raise UserError(f"{where}: its columns are not those of row 1 ({odd}); give every row the same")
         rows.append(Captioned(path, caption, fields))
     if not rows:
         raise UserError(f"{metadata}: names no picture; add a row for each")
@@ -126,16 +130,20 @@ def _rows(metadata: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _from_csv(metadata: Path, text: str) -> Iterator[dict[str, str]]:
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     number = 0
     try:
-        header = list(table.fieldnames or [])
+        header = table.fieldnames = [name.strip() for name in table.fieldnames or []]
+        if len(header) == 1 and (marks := [mark for mark in (";", "\t") if mark in header[0]]):
+            raise UserError(f"{metadata}: the columns are parted by {marks[0]!r}; save it with commas")
+        if "" in header:
+            raise UserError(f"{metadata}: column {header.index('') + 1} has no name; name it or leave it out")
         if twice := [name for name in header if header.count(name) > 1]:
             raise UserError(f"{metadata}: the column {twice[0]} stands there twice; keep one")
         for number, cells in enumerate(table, 1):
             if None in cells or None in cells.values():
                 raise UserError(f"{metadata}: row {number}: not as many cells as the header; quote commas in captions")
-            yield dict(cells)
+            yield {name: value.strip() for name, value in cells.items()}
     except csv.Error as error:
         raise UserError(f"{metadata}: row {number + 1}: {error}; close its quotes") from None
 
@@ -159,5 +167,5 @@ def _from_json(metadata: Path, text: str) -> Iterator[dict[str, str]]:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return value.strip()
     return "" if value is None or name in ("file_name", "caption") else json.dumps(value, ensure_ascii=False)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]*$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
+WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|data/sets/[^/{}.][^/{}]*)$"
+PATTERNS = {
+    NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
+    DEVICE: "give auto, cpu, mps, cuda, or cuda:1",
+    WORLD: "give data/worlds/NAME without braces or a / at its end; move the pictures there",
+    SOURCE: "give render, or data/sets/NAME without braces or a / at its end; move the pictures there",
+}
+"""What each pattern asks for, in words."""
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 """A name that becomes a folder and a wildcard."""
 
 
@@ -51,7 +60,7 @@ class Folder(Section):
     """A user's own captioned pictures, in the layout of Hugging Face's imagefolder."""
 
     kind: Literal["folder"]
-    path: Annotated[str, StringConstraints(pattern=r"^data/worlds/[^/{}.][^/{}]*$")]
+    path: Annotated[str, StringConstraints(pattern=WORLD)]
     side: Annotated[int, Field(ge=16, multiple_of=8)] = Field(description="pixels; a multiple of 8, as diffusers wants")
     images: Pictures
 
@@ -76,7 +85,9 @@ class Denoiser(Section):
 
     channels: list[Count] = Field(description="channels per resolution")
     attention: list[bool] = Field(description="whether a resolution attends to the prompt")
-    text_width: Count = Field(description="width of the text encoder")
+    text_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
+        description="of the text encoder; heads are 16 wide"
+    )
     tokens: Annotated[int, Field(ge=8, le=77)] = Field(description="longest prompt in tokens")
     steps: Count = Field(description="optimiser steps")
     batch: Count = Field(description="pictures per step")
@@ -103,7 +114,9 @@ class JudgeTraining(Section):
     """The judge: an open_clip model trained on the world's own split."""
 
     image_tower: str = Field(description="a timm model's name")
-    text_width: Count = Field(description="width of the text transformer")
+    text_width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+        description="of the text transformer; heads are 32 wide"
+    )
     text_layers: Count
     tokens: Annotated[int, Field(ge=8, le=77)] = Field(description="longest text in tokens")
     embedding: Count = Field(description="width of the common space, on which FD is taken")
@@ -189,7 +202,7 @@ class Split(Section):
         return self
 
 
-Source = Annotated[str, StringConstraints(pattern=r"^(render|data/sets/[^/{}.][^/{}]*)$")]
+Source = Annotated[str, StringConstraints(pattern=SOURCE)]
 
 
 class Sources(Section):
@@ -326,7 +339,7 @@ class Params(Section):
 
     seed: Annotated[int, Field(ge=0)]
     threads: Count = Field(description="CPU threads of a stage; they change the bits of trained weights")
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    device: Annotated[str, StringConstraints(pattern=DEVICE)]
     world: World
     base: Base
     judge: JudgeTraining
@@ -428,7 +441,9 @@ def load(path: Path) -> Params:
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in error.errors())) from None
+        # a value that may be a text or a list has two issues, of which the first says it
+        issues = [issue for issue in error.errors() if issue["loc"][-1:] != ("list[str]",)]
+        raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in issues)) from None
     try:
         world = _check_world(params, path.parent)
     except UserError as error:
@@ -483,7 +498,7 @@ def _check_world(params: Params, root: Path) -> Shown:
         if foreign := [word for word in words_of(said) if word not in shown.words]:
             raise UserError(
                 f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
-                "it; write the template and the values in the words of the captions"
+                "it; write the template, the values and the columns of own pictures in the words of the captions"
             )
     return shown
 
@@ -536,23 +551,28 @@ def _describe(issue: Any) -> str:
         del where[2]
     if len(where) > 1 and where[0] == "world" and where[1] in ("digits", "folder"):
         del where[1]
-    key = ".".join(where)
+    key, given = ".".join(where), repr(issue["input"])
     match issue["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key; delete it or correct its spelling"
-        case "missing":
-            return f"{key}: missing; every key is required, presets/ show each"
+            text = "unknown key; delete it or correct its spelling"
+        case "missing" | "union_tag_not_found":
+            text = "missing; every key is required, presets/ show each"
         case "value_error":
+            # it names the rest of the key itself
             text = str(issue["ctx"]["error"])
             return f"{key}.{text}" if key else text
-        case "union_tag_invalid" | "union_tag_not_found" as problem:
-            key = f"{key}.{issue['ctx']['discriminator'].strip(chr(39))}"
-            if problem == "union_tag_not_found":
-                return f"{key}: missing; every key is required, presets/ show each"
-            return f"{key}: {issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
+        case "union_tag_invalid":
+            text = f"{issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
+        case "string_type":
+            key, text = key.removesuffix(".str"), f"a text is wanted, got {given}; put it in quotes"
+        case "string_pattern_mismatch":
+            key, text = key.removesuffix(".[key]"), f"{PATTERNS[issue['ctx']['pattern']]}, got {given}"
         case _:
             text = issue["msg"]
-            return f"{key}: {text[:1].lower()}{text[1:]}, got {issue['input']!r}"
+            text = f"{text[:1].lower()}{text[1:]}, got {given}"
+    if issue["type"].startswith("union_tag"):
+        key = f"{key}.{issue['ctx']['discriminator'].strip(chr(39))}"
+    return f"{key}: {text}"
 
 
 class _StrictLoader(yaml.SafeLoader):

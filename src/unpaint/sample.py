@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from unpaint.corpus import Pixels
+from unpaint.corpus import Pixels, refuse_long
 from unpaint.errors import UserError
 
 
@@ -39,8 +39,9 @@ def render(pipeline: Any, requests: Sequence[Request], *, width: int, steps: int
         guidance: classifier-free guidance scale; 1 is none.
 
     Raises:
-        UserError: a picture is not finite.
+        UserError: a prompt is longer than the base model reads; a picture is not finite.
     """
+    refuse_long((request.prompt for request in requests), pipeline.tokenizer)
     for start in range(0, len(requests), width):
         part = list(requests[start : start + width])
         padded = part + [part[-1]] * (width - len(part))

@@ -60,7 +60,7 @@ def test_both_kinds_of_metadata_say_the_same(folder, name, write):
         (rows({"kind": "x"}), "row 1: no file_name and no caption"),
         (rows(A, {**B, "file_name": "c.png"}), "row 2: there is no picture c.png; add it or delete the row"),
         (rows(A, A), "row 2: a.png stands there twice"),
-        (rows(A, {"file_name": "sub/b.png", "caption": "x"}), "row 2: its columns are not those of row 1"),
+        (rows(A, {"file_name": "sub/b.png", "caption": "x"}), "row 2: its columns are not those of row 1 (kind)"),
         (rows({**A, "file_name": "../a.png"}), "row 1: ../a.png lies outside the folder"),
     ],
 )
@@ -75,6 +75,30 @@ def test_what_is_wrong_is_named_with_its_row(folder, text, message):
 def test_a_row_with_a_cell_too_many_is_named(folder):
     (folder / "metadata.csv").write_text("file_name,caption\na.png,a shoe, green\n", encoding="utf-8")
     with pytest.raises(UserError, match="row 1: not as many cells as the header; quote commas in captions"):
+        listing(folder)
+
+
+def test_spaces_around_the_cells_of_a_table_do_not_count(folder):
+    text = 'file_name, caption, kind\na.png, "a shoe, green", shoe \nsub/b.png,a red bag,bag\n'
+    (folder / "metadata.csv").write_text(text, encoding="utf-8")
+    assert [(one.caption, one.attributes) for one in listing(folder)] == [
+        ("a shoe, green", {"kind": "shoe"}),
+        ("a red bag", {"kind": "bag"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("file_name;caption", r"the columns are parted by ';'; save it with commas"),
+        (",file_name,caption", "column 1 has no name; name it or leave it out"),
+        ("File_Name,Caption", "row 1: no file_name and no caption; .* the columns are File_Name, Caption"),
+    ],
+)
+def test_a_table_that_was_saved_otherwise_says_how(folder, header, message):
+    row = ",".join(["a"] * len(header.split(",")))
+    (folder / "metadata.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=message):
         listing(folder)
 
 

@@ -58,7 +58,8 @@ def test_each_picture_is_dealt_once_and_leads_to_its_file(tmp_path):
 @pytest.mark.parametrize(
     ("dimensions", "images", "changed", "message"),
     [
-        (["ink"], COUNT, {}, "no column ink, which is asked for; the columns are kind, id"),
+        (["ink"], COUNT, {}, "no column ink, which questions.ink asks for; it has kind, id"),
+        (["kind"], COUNT, {"kind": "Coat"}, "kind 'Coat' and 'coat' are one text to the judge; write them alike"),
         (["kind"], COUNT, {"kind": " "}, "row 5: no kind; every picture needs one"),
         (["kind"], COUNT | {"judge": 19}, {}, "60 pictures, and world.images wants 61; no two splits share one"),
         (

@@ -78,15 +78,24 @@ def test_a_picture_does_not_depend_on_neighbours_order_or_padding(pipeline):
         assert np.array_equal(one, other)
 
 
-def test_every_batch_is_of_the_same_width_however_few_pictures_are_left():
+def test_every_batch_is_of_the_same_width_however_few_pictures_are_left(pipeline):
     seen = []
 
-    def pipeline(prompt, generator, **_):
-        seen.append((len(prompt), len(generator)))
-        return SimpleNamespace(images=np.zeros((len(prompt), 2, 2, 3)))
+    class Watched:
+        tokenizer = pipeline.tokenizer
 
-    assert len(pictures(pipeline, REQUESTS, width=4)) == 5
+        def __call__(self, prompt, generator, **_):
+            seen.append((len(prompt), len(generator)))
+            return SimpleNamespace(images=np.zeros((len(prompt), 2, 2, 3)))
+
+    assert len(pictures(Watched(), REQUESTS, width=4)) == 5
     assert seen == [(4, 4), (4, 4)]
+
+
+def test_a_prompt_that_would_be_cut_off_is_refused(pipeline):
+    long = " ".join(["a two"] * pipeline.tokenizer.model_max_length)
+    with pytest.raises(UserError, match="tokens, and the base model reads"):
+        pictures(pipeline, [("a two", 1), (long, 1)])
 
 
 def test_equal_prompts_and_seeds_give_equal_pictures_and_others_others(pipeline):

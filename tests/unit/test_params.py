@@ -134,13 +134,13 @@ def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
     ("place", "value", "message"),
     [
         (["world", "path"], "data/worlds/gone", "data/worlds/gone: 0 of metadata.jsonl and metadata.csv are here"),
-        (["world", "path"], "/elsewhere", "world.path: string should match pattern"),
+        (["world", "path"], "/elsewhere", "world.path: give data/worlds/NAME without braces or a / at its end"),
         (["world", "kind"], "films", "world.kind: films is none of 'digits', 'folder'"),
         (["world", "kind"], None, "world.kind: missing"),
         (["world", "side"], None, "world.side: missing"),
         (["world", "side"], 28, "world.side: input should be a multiple of 8"),
-        (["world", "path"], "data/worlds/..", "world.path: string should match pattern"),
-        (["world", "path"], "data/worlds/a{b}", "world.path: string should match pattern"),
+        (["world", "path"], "data/worlds/..", "world.path: give data/worlds/NAME without braces or a / at its end"),
+        (["world", "path"], "data/worlds/a{b}", "world.path: give data/worlds/NAME without braces or a / at its end"),
         (["questions", "colour"], None, "questions: none for colour, a dimension of grammars.garments; add one"),
         (
             ["questions", "colour", "text"],
@@ -153,7 +153,11 @@ def test_the_preset_of_a_folder_loads_where_its_folder_is(garments, tmp_path):
             130,
             "concepts.trouser: test: about 44 held-out real pictures show what the retain prompts ask for; FD needs",
         ),
-        (["questions", "size"], {"text": "{}", "none": []}, "data/worlds/garments: no column size, which is asked for"),
+        (
+            ["questions", "size"],
+            {"text": "{}", "none": []},
+            "data/worlds/garments: no column size, which questions.size asks for",
+        ),
         (
             ["grammars", "garments", "template"],
             "a photo of a {colour} {kind}",
@@ -176,7 +180,7 @@ def test_own_pictures_are_looked_for_with_the_rest(tmp_path):
     assert f"params.yaml: {CONCEPT}: data/sets/mine: 0 of metadata.jsonl" in complaint(text, tmp_path).replace(
         f"{tmp_path}/", ""
     )
-    message = f"{CONCEPT}.images.forget: string should match pattern"
+    message = f"{CONCEPT}.images.forget: give render, or data/sets/NAME"
     assert message in complaint(changed(["concepts", FIRST, "images", "forget"], "/elsewhere"), tmp_path)
 
 
@@ -342,9 +346,23 @@ def test_an_unknown_method_is_named_in_a_line_with_those_that_exist(tmp_path):
 
 
 def test_a_word_in_a_message_keeps_its_case(tmp_path):
-    found = complaint(changed(["device"], "TPU"), tmp_path)
-    assert found.startswith("params.yaml: device: ")
-    assert params.Params.model_json_schema()["properties"]["device"]["pattern"] in found
+    found = complaint(changed(["methods", "rgd", "optimizer"], "LBFGS"), tmp_path)
+    assert found.startswith("params.yaml: methods.rgd.optimizer: input should be ")
+    assert found.endswith("got 'LBFGS'")
+
+
+def test_what_a_pattern_asks_for_is_said_in_words(tmp_path):
+    assert complaint(changed(["device"], "TPU"), tmp_path).startswith("params.yaml: device: give auto, cpu, mps, cuda")
+    fields = copy.deepcopy(GOOD)
+    fields["concepts"]["T-shirt/top"] = fields["concepts"].pop(FIRST)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    with pytest.raises(UserError, match=r"concepts\.T-shirt/top: a name is a letter, then letters, digits, - and _"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_number_where_a_text_is_wanted_is_one_mistake(tmp_path):
+    found = complaint(changed(["concepts", FIRST, "forget", FORGOTTEN], 3), tmp_path)
+    assert found == f"params.yaml: {CONCEPT}.forget.{FORGOTTEN}: a text is wanted, got 3; put it in quotes"
 
 
 def test_several_mistakes_are_all_named(tmp_path):

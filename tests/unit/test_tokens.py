@@ -3,24 +3,31 @@
 import open_clip
 import pytest
 
+from unpaint.corpus import Row, refuse_long
 from unpaint.errors import UserError
 from unpaint.params import Question
-from unpaint.stages import base, judge
+from unpaint.stages import judge
 from unpaint.train.base import _tokenizer
 
 FITS, LONG = "a red one", "a red one at the top of it"
 
 
 def test_a_caption_longer_than_the_base_model_s_tokens_is_refused():
-    base._refuse_long(_tokenizer(8), [FITS])
-    message = r"^the caption 'a red one at the top of it' has 10 tokens, more than base.denoiser.tokens 8; raise that,"
+    refuse_long([FITS], _tokenizer(8))
+    message = r"^'a red one at the top of it' has 10 tokens, and the base model reads 8; shorten it, or raise"
     with pytest.raises(UserError, match=message):
-        base._refuse_long(_tokenizer(8), [FITS, LONG])
+        refuse_long([FITS, LONG], _tokenizer(8))
 
 
 def test_a_text_longer_than_the_judge_s_tokens_is_refused():
     tokenizer = open_clip.SimpleTokenizer(context_length=8)
-    judge._refuse_long(tokenizer, [FITS], {"digit": Question(text="a {}", none=[])})
-    for captions, text in (([LONG], "a {}"), ([FITS], f"{LONG} {{}}")):
+
+    def given(caption=FITS, value="one", text="a {}", none="a blob"):
+        row = Row(b"", caption, "", 0, {"split": "judge", "digit": value})
+        return [row], {"digit": Question(text=text, none=[none])}
+
+    judge._refuse_long(tokenizer, *given())
+    # a question is asked with each value in its place
+    for long in ({"caption": LONG}, {"value": LONG}, {"text": f"{LONG} {{}}"}, {"none": LONG}):
         with pytest.raises(UserError, match=r"tokens, more than judge.tokens 8; raise that"):
-            judge._refuse_long(tokenizer, captions, {"digit": Question(text=text, none=[])})
+            judge._refuse_long(tokenizer, *given(**long))

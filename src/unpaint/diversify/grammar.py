@@ -1,6 +1,6 @@
 """A template over dimensions of values, expanded into paired prompts (the diversification of RGD, section 3).
 
-Row i of the forget list and of the retain list are the same but for the concept. Train and test draw from disjoint
+Rows of one pair in the forget and the retain list are the same but for the concept. Train and test draw from disjoint
 values in every dimension but the concept's own, which both splits use whole (as in the paper, where the words for
 nudity are the same in both). A forgotten value is left out of the retain list in every dimension.
 """

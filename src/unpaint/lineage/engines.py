@@ -16,11 +16,12 @@ from unpaint.errors import UserError
 
 @dataclass(frozen=True)
 class Job:
-    """A rule or stage with the files it makes and the files it reads."""
+    """A rule or stage with the files it makes, the files it reads and, of a rule, how many threads it uses."""
 
     name: str
     outputs: frozenset[str]
     inputs: frozenset[str]
+    threads: int = 1
 
 
 def snakemake(*arguments: str) -> str:
@@ -59,7 +60,10 @@ def rules() -> list[Job]:
             sys.stdout = kept
         jobs = workflow._workflow.dag.jobs
     return [
-        Job(job.rule.name, frozenset(map(str, job.output)), frozenset(map(str, job.input)))
+        # of the rule, as those of the job are cut to the cores above
+        Job(
+            job.rule.name, frozenset(map(str, job.output)), frozenset(map(str, job.input)), job.rule.resources["_cores"]
+        )
         for job in jobs
         if job.rule.name != "all"
     ]

@@ -9,8 +9,8 @@ from unpaint.corpus import read_json
 from unpaint.lineage.engines import outdated, rules
 
 
-def line(cores: int, threads: Mapping[str, int]) -> str:
-    """One line on the whole campaign, for `cores` cores; `threads` are those of rules that use more than one."""
+def line(cores: int) -> str:
+    """One line on the whole campaign, for `cores` cores."""
     stale = set(outdated())
     jobs = rules()
     left = [job.name for job in jobs if job.outputs & stale]
@@ -18,7 +18,7 @@ def line(cores: int, threads: Mapping[str, int]) -> str:
     for job in jobs:
         for note in (Path(name) for name in job.outputs if name.endswith(".run.json") and not job.outputs & stale):
             seconds.setdefault(job.name, []).append(read_json(note)["seconds"])
-    return describe(len(jobs), left, seconds, cores, threads)
+    return describe(len(jobs), left, seconds, cores, {job.name: job.threads for job in jobs})
 
 
 def describe(
@@ -26,8 +26,8 @@ def describe(
 ) -> str:
     """The line: of how many jobs which are left (by rule), and what finished ones of each rule took.
 
-    A rule of which no job has ended is priced like its namesake for the base model (`samples` like `samples_base`);
-    where there is none, its jobs stand in the line as not estimated.
+    `threads` are those of rules that use more than one. A rule of which no job has ended is priced like its namesake
+    for the base model (`samples` like `samples_base`); where there is none, the line says that they are not estimated.
     """
     total, unknown = 0.0, 0
     for name in left:

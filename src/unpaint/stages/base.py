@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from unpaint.corpus import Row, read, stack
-from unpaint.errors import UserError
+from unpaint.corpus import Row, read, refuse_long, stack
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, progress
 from unpaint.models.checkpoint import describe, strip_paths
@@ -30,7 +28,7 @@ def train(settings: Settings, manifest: Manifest, rows: list[Row], base: Path, p
     wanted = Base(**settings["base"])
     model = build(wanted.autoencoder, wanted.denoiser, side=pixels.shape[-1], seed=seed).to(device)
     prompts = [row.prompt for row in rows]
-    _refuse_long(model.tokenizer, prompts)
+    refuse_long(prompts, model.tokenizer)
     first, second = (Resume.of(manifest, device, part) for part in ("vae", "unet"))
     for record in fit_autoencoder(model, pixels, wanted.autoencoder, seed, first):
         progress(f"autoencoder, loss {record.loss:.4f}", record.step, record.steps)
@@ -39,14 +37,3 @@ def train(settings: Settings, manifest: Manifest, rows: list[Row], base: Path, p
     model.to("cpu").save_pretrained(pipeline, safe_serialization=True)
     strip_paths(pipeline)
     describe(base, pipeline, manifest)
-
-
-def _refuse_long(tokenizer: Any, captions: list[str]) -> None:
-    """What stands beyond the last token would be cut off, and pictures that differ there would be captioned alike."""
-    distinct = sorted(set(captions))
-    for caption, tokens in zip(distinct, tokenizer(distinct).input_ids, strict=True):
-        if len(tokens) > tokenizer.model_max_length:
-            raise UserError(
-                f"the caption {caption!r} has {len(tokens)} tokens, more than base.denoiser.tokens "
-                f"{tokenizer.model_max_length}; raise that, or shorten the caption"
-            )

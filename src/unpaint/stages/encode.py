@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unpaint import encoded as encodings
-from unpaint.corpus import Row, read, read_json, stack
+from unpaint.corpus import Row, read, read_json, refuse_long, stack
 from unpaint.encoded import Encoded
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, Settings, find_device
@@ -24,6 +24,7 @@ def encode(settings: Settings, manifest: Manifest, *, base: In, anchors: In, cor
     """Encode the rows of the set `settings["set"]` by the base model; each row of a forget set gets its anchor."""
     rows, width = read(corpus), settings["sampling"]["width"]
     pipeline = latent_unet.load_pipeline(base, find_device(settings["device"]))
+    refuse_long((row.prompt for row in rows), pipeline.tokenizer)
     pictures = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2)
     result = latent_unet.encode(pipeline, pictures, [row.prompt for row in rows], width)
     if settings["set"] == "forget":

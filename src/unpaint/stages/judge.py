@@ -45,7 +45,7 @@ def judge(
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
     autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
-    _refuse_long(tokenizer, [row.prompt for row in own], questions)
+    _refuse_long(tokenizer, rows, questions)
     easel = EASELS[settings["world"]](
         pixels,
         [row.prompt for row in own],
@@ -72,9 +72,12 @@ def judge(
     write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
 
 
-def _refuse_long(tokenizer: open_clip.SimpleTokenizer, captions: list[str], questions: dict[str, Question]) -> None:
+def _refuse_long(tokenizer: open_clip.SimpleTokenizer, rows: list[Row], questions: dict[str, Question]) -> None:
     """What stands beyond the last token would be cut off, and texts that differ there would be one to the judge."""
-    for text in sorted({*captions, *(question.text for question in questions.values())}):
+    texts = {row.prompt for row in rows if row.attributes["split"] == "judge"}
+    for dimension, question in questions.items():
+        texts |= {question.text.format(row.attributes[dimension]) for row in rows} | set(question.none)
+    for text in sorted(texts):
         if (tokens := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:
             raise UserError(
                 f"{text!r} has {tokens} tokens, more than judge.tokens {tokenizer.context_length}; raise that, or "

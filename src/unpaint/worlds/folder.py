@@ -24,8 +24,8 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
     """What the metadata says.
 
     Raises:
-        UserError: see `listing`; a dimension that is no column, or empty somewhere; too few pictures, in all or of a
-            value in a split.
+        UserError: see `listing`; a dimension that is no column, is empty somewhere, or has a value in two spellings;
+            too few pictures, in all or of a value in a split.
     """
     path: Path = root / settings["path"]
     rows = listing(path)
@@ -33,11 +33,20 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
     if "split" in columns:
         raise UserError(f"{path}: the column split is taken by Unpaint, which deals its own; give it another name")
     if unknown := [name for name in dimensions if name not in columns]:
-        raise UserError(f"{path}: no column {unknown[0]}, which is asked for; the columns are {', '.join(columns)}")
+        others = f"it has {', '.join(columns)}" if columns else "it has file_name and caption alone"
+        raise UserError(
+            f"{path}: no column {unknown[0]}, which questions.{unknown[0]} asks for; {others}: add it, a word of the "
+            "caption for each picture"
+        )
     for number, row in enumerate(rows, 1):
         if empty := [name for name in dimensions if not row.attributes[name].strip()]:
             raise UserError(f"{path}: row {number}: no {empty[0]}; every picture needs one")
     values = {name: tuple(sorted({row.attributes[name] for row in rows})) for name in dimensions}
+    for name, found in values.items():
+        known: dict[str, str] = {}
+        for value in found:
+            if (other := known.setdefault(" ".join(value.casefold().split()), value)) != value:
+                raise UserError(f"{path}: {name} {other!r} and {value!r} are one text to the judge; write them alike")
     dealt = _deal(rows, settings["images"], seed, path)
     for split, part in dealt.items():
         for name in dimensions:
@@ -60,7 +69,10 @@ def _count(held_out: Sequence[Captioned], wanted: Wanted) -> float:
 def _deal(rows: Sequence[Captioned], count: Mapping[str, int], seed: int, path: Path) -> dict[str, list[Captioned]]:
     """Each picture to one split at most, by chance."""
     if (wanted := sum(count[split] for split in SPLITS)) > len(rows):
-        raise UserError(f"{path}: {len(rows)} pictures, and world.images wants {wanted}; no two splits share one")
+        raise UserError(
+            f"{path}: {len(rows)} pictures, and world.images wants {wanted}; no two splits share one: lower "
+            "world.images.base, judge or reference, or add pictures"
+        )
     order = iter(np.random.default_rng(seed).permutation(len(rows)).tolist())
     return {split: [rows[next(order)] for _ in range(count[split])] for split in SPLITS}
 
