@@ -360,7 +360,7 @@ def test_what_was_compared_is_on_the_page(made: tuple[list[Path], str], tmp_path
         "rgd against rg rgd minus rg on the same pictures, paired.",
         "mean over concepts +3.2 +2.1 to +4.3",
         "rgd -8.7 digit nine, after forgetting seven 77",
-        "are 0.0123 apart, oracles of different seeds 0.0234.",
+        "pool are 0.0123 apart. Oracles of different seeds are 0.0234 apart.",
         "rgd, seed 0 -4.3 -2.1 0.0373",
         "diversity, rgd +5.5 +4.4 to +6.6",
         "neither loss rose in conflict corrected",

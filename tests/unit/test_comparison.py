@@ -123,3 +123,9 @@ def test_the_halves_of_the_noise_floor_are_of_the_same_prompts():
     found = comparison.floor(kept)
     assert found["n"] == N // 2 - 1
     assert found["delta"] == pytest.approx(0, abs=0.1)
+
+
+def test_prompts_of_one_picture_each_have_no_noise_floor():
+    base = pool()
+    base.prompts[:] = [f"{prompt} {row}" for row, prompt in enumerate(base.prompts)]
+    assert comparison.floor(base) is None

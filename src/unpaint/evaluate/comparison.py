@@ -89,16 +89,18 @@ def worst_value(found: Sequence[Judgements], base: Judgements, targets: Targets)
     return min(lost, key=lambda each: each["delta"], default={})
 
 
-def floor(base: Judgements) -> Difference:
+def floor(base: Judgements) -> Difference | None:
     """FD between two halves of the base model's retain pool: the same prompts, other image seeds, nothing else.
 
-    Of a prompt with an odd number of pictures the last is left out.
+    Of a prompt with an odd number of pictures the last is left out. None where too few are left for an FD.
     """
     rows = sorted(base.rows("retain"), key=lambda row: (base.prompts[row], base.seeds[row]))
     pairs: list[tuple[int, int]] = []
     for _, same in groupby(rows, lambda row: base.prompts[row]):
         held = list(same)
         pairs += zip(held[::2], held[1::2], strict=False)
+    if len(pairs) < 2 * base.features.shape[1]:
+        return None
     halves = (base.features[list(half)] for half in zip(*pairs, strict=True))
     return _difference(*distribution.between(*halves), len(pairs))
 

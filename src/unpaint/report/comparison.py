@@ -105,12 +105,12 @@ def _monotone(campaign: Campaign) -> Table:
 
 
 def _oracle(concept: str, held: Mapping[str, Any]) -> Table:
-    floor, spread = held["floor"]["delta"], held["spread"]
-    text = (
-        f"Base models retrained without {concept}. FD between the retain pools; two halves of the base model's own "
-        f"pool are {FD.text(floor)} apart"
-    )
-    text += f", oracles of different seeds {FD.text(spread)}." if spread is not None else "."
+    floor, spread = held["floor"], held["spread"]
+    text = f"Base models retrained without {concept}. FD between the retain pools."
+    if floor is not None:
+        text += f" Two halves of the base model's own pool are {FD.text(floor['delta'])} apart."
+    if spread is not None:
+        text += f" Oracles of different seeds are {FD.text(spread)} apart."
     rows = [
         (name, [(RA.signed(each["UA"]), ""), (RA.signed(each["RA"]), ""), (FD.text(each["FD"]), "")])
         for name, each in held["models"].items()
