@@ -59,7 +59,7 @@ def listing(folder: Path) -> list[Captioned]:
     seen: set[str] = set()
     for number, fields in _rows(metadata):
         where = f"{metadata}: row {number}"
-        if missing := [name for name in ("file_name", "caption") if not fields.get(name, "").strip()]:
+        if missing := [name for name in ("file_name", "caption") if not fields.get(name)]:
             raise UserError(
                 f"{where}: no {' and no '.join(missing)}; every picture needs both, as text; the columns are "
                 f"{', '.join(fields)}"

@@ -107,8 +107,7 @@ def _cell(metric: Metric, model: Model) -> dict[str, str]:
         "delta": "",
         "verdict": "",
     }
-    if metric.key == "drift" and model.is_oracle:
-        # trained from nothing, it paints other pictures from the same noise: that says nothing of what was kept
+    if not model.shows(metric):
         cell |= {"value": DASH, "interval": ""}
     elif model.series and metric.better:
         low, high = (metric.signed(score[key]) for key in ("delta_low", "delta_high"))

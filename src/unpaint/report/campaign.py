@@ -97,6 +97,13 @@ class Model:
         """Method and seed."""
         return "base model" if self.series == 0 else f"{self.method}, seed {self.summary['seed']}"
 
+    def shows(self, metric: Metric) -> bool:
+        """Whether a score says something of this model.
+
+        An oracle is trained from nothing and paints other pictures from the same noise: its drift says nothing.
+        """
+        return not (self.is_oracle and metric.key == "drift")
+
     def score(self, key: str) -> dict[str, float]:
         """A score with its intervals."""
         score: dict[str, float] = self.summary["scores"][key]

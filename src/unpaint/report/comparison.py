@@ -46,7 +46,7 @@ def _overview(campaign: Campaign) -> Table:
                 key = "value" if metric.key == "UA" else "delta"
                 mean = sum(model.score(metric.key)[key] for model in models) / len(models)
                 shown = metric.text(mean) + metric.unit() if key == "value" else metric.signed(mean)
-                if metric.key == "drift" and models[0].is_oracle:
+                if not models[0].shows(metric):
                     shown = DASH
                 cells.append((shown, ""))
             rows.append((f"{concept.name}, {method}", cells))

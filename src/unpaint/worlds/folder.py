@@ -39,7 +39,7 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
             "caption for each picture"
         )
     for number, row in enumerate(rows, 1):
-        if empty := [name for name in dimensions if not row.attributes[name].strip()]:
+        if empty := [name for name in dimensions if not row.attributes[name]]:
             raise UserError(f"{path}: row {number}: no {empty[0]}; every picture needs one")
     values = {name: tuple(sorted({row.attributes[name] for row in rows})) for name in dimensions}
     for name, found in values.items():
