@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def hand_over(module: str, arguments: list[str]) -> int | None:
         "path": sys.path,
         "cwd": str(Path.cwd()),
         "environment": dict(os.environ),
-        "place": _place(),
+        "place": _place(os.environ),
         "deaf": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
     }
     text = json.dumps(request).encode()
@@ -135,7 +136,7 @@ def _until_done(line: socket.socket, answers: Any) -> int:
     return 143 if told else 1
 
 
-def _place() -> dict[str, Any]:
+def _place(environment: Mapping[str, str]) -> dict[str, Any]:
     """What must be alike for a fork to be as good as a process of one's own, in words that name it."""
     import resource
 
@@ -149,18 +150,18 @@ def _place() -> dict[str, Any]:
     return {
         "version of unpaint.warm": VERSION,
         "interpreter": [sys.prefix, sys.version],
-        "cluster's job": [group, *(os.environ.get(name, "") for name in SCHEDULERS)],
-        "number of threads": [os.environ.get(name, "") for name in THREADS],
-        "environment of libraries": sorted(
-            f"{name}={value}"
-            for name, value in os.environ.items()
-            if name.startswith(READ_EARLY) and name not in (*THREADS, NVML)
-        ),
+        "cluster's job": [group, *(environment.get(name, "") for name in SCHEDULERS)],
+        "number of threads": [environment.get(name, "") for name in THREADS],
         "process group": os.getpgrp(),  # Ctrl-C reaches a group
         "permission mask": mask,
         "priority": os.getpriority(os.PRIO_PROCESS, 0),
         "limits": [list(resource.getrlimit(getattr(resource, name))) for name in limits],
         "processors": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+        **{
+            name: value
+            for name, value in environment.items()
+            if name.startswith(READ_EARLY) and name not in (*THREADS, NVML)
+        },
     }
 
 
@@ -168,6 +169,7 @@ def serve(path: str, modules: list[str]) -> None:
     """Import `modules`, and fork for every connection to the socket `path`, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault(NVML, "1")
+    given = dict(os.environ)
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
         door.listen(64)
@@ -177,6 +179,8 @@ def serve(path: str, modules: list[str]) -> None:
             sys.exit(
                 "a library has begun to use the GPU when it was imported; forks could not: every job starts as ever"
             )
+        # libraries write to the environment as well, as they would in a process of the job's own
+        written = {name: value for name, value in os.environ.items() if value != given.get(name)}
         # what a library has said while it was imported is no job's to say
         sys.stdout.flush()
         sys.stderr.flush()
@@ -186,23 +190,25 @@ def serve(path: str, modules: list[str]) -> None:
             if os.fork() == 0:
                 door.close()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                os._exit(_attend(line))
+                os._exit(_attend(line, given, written))
             line.close()
 
 
-def _attend(line: socket.socket) -> int:
+def _attend(line: socket.socket, environment: dict[str, str], written: dict[str, str]) -> int:
     """Fork the job of a connection, end it when it is asked for or the connection breaks, and send its exit code."""
     try:
         size = int.from_bytes(_receive(line, 8), "big")
         _, given, _, _ = socket.recv_fds(line, 1, 3)
         request = json.loads(_receive(line, size))
-        here = _place()
-        if other := [name for name, value in request["place"].items() if value != here.get(name)]:
+        here, there = _place(environment), request["place"]
+        if other := [name for name in {**there, **here} if there.get(name) != here.get(name)]:
             line.sendall(f"another {', '.join(other)}\n".encode())
             return 0
         line.sendall(b"taken\n")
     except (EOFError, OSError):  # the asker has gone while it waited
         return 0
+    asked = request["environment"]
+    asked |= {name: value for name, value in written.items() if asked.get(name) == environment.get(name)}
     pulse, heart = os.pipe()
     job = os.fork()
     if job == 0:

@@ -23,8 +23,9 @@ def test_a_gpu_unlearns_as_the_cpu_does_within_rounding(truncation):
     there.module.to("cuda")
     expected, found = (run(model, method=PCGRAD, truncation=truncation) for model in (here, there))
     for one, other in zip(expected, found, strict=True):
-        assert other.forget_loss == pytest.approx(one.forget_loss, rel=1e-3)
-        assert other.retain_loss == pytest.approx(one.retain_loss, rel=1e-3)
+        # past its anchor a picture counts nothing: one device may be there, the other within rounding of it
+        assert other.forget_loss == pytest.approx(one.forget_loss, rel=1e-3, abs=1e-6)
+        assert other.retain_loss == pytest.approx(one.retain_loss, rel=1e-3, abs=1e-6)
         assert other.cosine == pytest.approx(one.cosine, abs=1e-3)
     # a step of Adam is about the learning rate: far less than one apart
     distance = 0.1 * SETTINGS["learning_rate"]

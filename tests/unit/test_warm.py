@@ -116,7 +116,7 @@ def test_a_job_whose_asker_was_killed_ends(door):
     [
         ({"SLURM_JOB_ID": "17"}, None, "another cluster's job"),
         ({"OMP_NUM_THREADS": "2"}, None, "another number of threads"),
-        ({"HF_HOME": "elsewhere"}, None, "another environment of libraries"),
+        ({"HF_HOME": "elsewhere"}, None, "another HF_HOME"),
         ({}, os.setpgrp, "another process group"),
         ({}, lambda: os.umask(0o077), "another permission mask"),
         ({}, lambda: os.nice(3), "another priority"),
@@ -144,6 +144,25 @@ def test_an_asker_that_is_gone_before_its_turn_leaves_no_job(tmp_path, monkeypat
         assert asked.returncode == -signal.SIGTERM
         assert ask(path, "good").wait(timeout=30) == 0
         assert not Path("ready").exists()
+        server.kill()
+
+
+def test_what_a_library_writes_to_the_environment_is_as_in_a_process_of_the_job_s_own(tmp_path, monkeypatch):
+    """Some write when they are imported what others read, and only where there is a GPU."""
+    Path(tmp_path, "job.py").write_text(
+        "import os; print(os.environ.get('KMP_X'), os.environ['WORD'])", encoding="utf-8"
+    )
+    Path(tmp_path, "writer.py").write_text(
+        "import os; os.environ['KMP_X'] = os.environ['WORD'] = 'written'", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "socket")
+    start = [sys.executable, "-c", f"import sys; sys.path.append('.'); sys.argv[0:1] = []; {SERVE}", path, "writer"]
+    environment = {**os.environ, "PYTHONPATH": SOURCE, "WORD": "as given"}
+    with subprocess.Popen(start, stdin=subprocess.PIPE, env=environment) as server:
+        wait_for(Path(path))
+        assert ask(path, WORD="as given").communicate(timeout=30) == ("written written\n", "")
+        assert ask(path, WORD="the job's").communicate(timeout=30) == ("written the job's\n", "")
         server.kill()
 
 

@@ -270,6 +270,8 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
     match value:
         case bool():
             other = not value
+        case int() if path[-1].endswith("width"):
+            other = value * 2  # heads divide it
         case int():
             other = value + 1
         case float():
