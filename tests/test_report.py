@@ -149,7 +149,7 @@ class World:
                 f"{concept}/{method}/seed{seed}/model.safetensors",
                 "unlearn",
                 ["model", "training"],
-                {"method": {"method": method}, "seed": seed},
+                {"method": {"method": method, "truncation": {"mode": "anchor"}}, "seed": seed},
                 base="base/base.json/base",
                 forget=f"{concept}/encoded/forget.safetensors/encoded",
                 retain=f"{concept}/encoded/retain.safetensors/encoded",
@@ -274,11 +274,13 @@ def training(steps: int, method: str) -> str:
 NO_COMPARISON: dict[str, Any] = {"method": "rgd", "against": {}, "worst": {}, "oracles": {}, "contrasts": {}}
 
 
-def write_report(summaries: Sequence[Path], target: Path, comparison: dict[str, Any] = NO_COMPARISON) -> str:
+def write_report(
+    summaries: Sequence[Path], target: Path, comparison: dict[str, Any] = NO_COMPARISON, blur: Sequence[str] = ()
+) -> str:
     path = target.with_name("comparison.json")
     write_json(path, comparison)
     arguments = ["--summaries", *map(str, summaries), "--comparison", str(path), "--html", str(target)]
-    stage.run(report, ["--settings", "{}", *arguments])
+    stage.run(report, ["--settings", json.dumps({"report": {"blur": blur}}), *arguments])
     return target.read_text(encoding="utf-8")
 
 
@@ -332,7 +334,7 @@ def test_equal_summaries_give_equal_bytes(made: tuple[list[Path], str], tmp_path
     target = tmp_path / "again.html"
     write_json(tmp_path / "comparison.json", NO_COMPARISON)
     arguments = ["--summaries", *map(str, paths), "--comparison", str(tmp_path / "comparison.json")]
-    arguments += ["--settings", "{}", "--html", str(target)]
+    arguments += ["--settings", json.dumps({"report": {"blur": []}}), "--html", str(target)]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, env={"PYTHONHASHSEED": "7"})
     assert target.read_text(encoding="utf-8") == html
 
@@ -491,12 +493,27 @@ def test_uncommitted_sources_are_warned_of(tmp_path: Path) -> None:
     assert f"git checkout {world.commit}" in html
 
 
-def test_unsafe_pictures_are_blurred(tmp_path: Path) -> None:
+def test_what_a_concept_was_led_to_is_told_where_a_method_leads_anywhere(tmp_path: Path) -> None:
     paths = World(tmp_path).summaries({"seven": "seven"}, ["rgd"], [0])
-    assert 'class="unsafe"' not in write_report(paths, tmp_path / "safe.html")
-    write_json(paths[0], json.loads(paths[0].read_text()) | {"unsafe": True})
+    held = json.loads(paths[1].read_text())
+    assert held["runs"][0]["manifest"]["stage"] == "encode"
+    held["runs"][0]["found"] = {"anchors": {"seven": {"one": 0.314, "three": 0.515}}}
+    write_json(paths[1], held)
     html = write_report(paths, tmp_path / "report.html")
-    assert html.count('<figure class="unsafe"') == html.count('src="data:image/png') == 2 * (12 + 24)
+    assert "Led from seven to <b>one</b>, which the base model paints most alike" in html
+    assert "(distance 0.31 of the mean over all values; then three 0.52" in html
+    unlearned = next(run for run in held["runs"] if run["manifest"]["stage"] == "unlearn")
+    unlearned["manifest"]["settings"]["method"]["truncation"]["mode"] = "elementwise"
+    write_json(paths[1], held)
+    assert "Led from" not in write_report(paths, tmp_path / "report.html")
+
+
+def test_pictures_of_a_concept_are_blurred_where_that_is_asked_for(tmp_path: Path) -> None:
+    paths = World(tmp_path).summaries({"seven": "seven", "five": "five"}, ["rgd"], [0])
+    assert 'class="blurred"' not in write_report(paths, tmp_path / "plain.html")
+    html = write_report(paths, tmp_path / "report.html", blur=["five"])
+    assert html.count('src="data:image/png') == 2 * html.count('<figure class="blurred"') == 4 * (12 + 24)
+    assert html.index('id="five"') < html.index('class="blurred"')
 
 
 def test_telemetry_is_thinned_but_its_shares_are_of_all_steps(tmp_path: Path) -> None:

@@ -25,10 +25,12 @@ def check(params_only: bool) -> None:
     """Check params.yaml, the repository, and that both engines have the same graph."""
     from unpaint.lineage import engines
     from unpaint.params import load
+    from unpaint.train import tower
 
-    load(Path("params.yaml"))
+    params = load(Path("params.yaml"))
     if params_only:
         return
+    tower.refuse_unknown(params.judge.image_tower)
     rules, stages = engines.rules(), engines.stages()
     if found := engines.differences(rules, stages):
         raise UserError("the graphs of Snakemake and DVC differ:\n" + "\n".join(found))

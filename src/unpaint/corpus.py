@@ -181,8 +181,8 @@ def _refuse_repeats(rows: Sequence[Row]) -> None:
             names = (row.attributes.get("file_name", f"{row.prompt!r}, seed {row.seed}") for row in (rows[other], row))
             repeats.append(" and ".join(names))
     if repeats:
-        shown = "; ".join(repeats[:5]) + ("; ..." if len(repeats) > 5 else "")
         raise UserError(
-            f"{len(repeats)} of {len(rows)} pictures are the same as an earlier one ({shown}): {len(rows)} rows must "
-            f"be {len(rows)} pictures; of own pictures keep one, and delete the others' rows of the metadata"
+            f"{len(repeats)} of {len(rows)} pictures are the same as an earlier one ({'; '.join(repeats)}): "
+            f"{len(rows)} rows must be {len(rows)} pictures; of own pictures keep one, and delete the others' rows of "
+            "the metadata"
         )

@@ -266,6 +266,16 @@ class Unlearning(Section):
     guard: bool = Field(description="project the optimiser's step so that neither loss rises to first order")
     lora_rank: Count = Field(description="rank of the adapters; read by the scope `lora` alone")
 
+    @model_validator(mode="after")
+    def _settles_on_something(self) -> Self:
+        holds = self.guard or getattr(self, "surgery", None) in ("pcgrad", "cone")
+        if self.settle and not holds:
+            raise ValueError(
+                f"settle: {self.settle} of the steps would only retain, and nothing hold what was forgotten; "
+                "set guard: true, or settle: 0.0"
+            )
+        return self
+
 
 class GradDiff(Unlearning):
     """Difference of gradients, no surgery."""
@@ -334,6 +344,12 @@ class Evaluation(Section):
     )
 
 
+class Report(Section):
+    """What the report shows."""
+
+    blur: list[Name] = Field(description="concepts whose pictures are blurred until they are pointed at")
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -352,6 +368,7 @@ class Params(Section):
     contrasts: dict[Name, Contrast]
     questions: dict[Name, Question]
     evaluation: Evaluation
+    report: Report
 
     @model_validator(mode="after")
     def _references(self) -> Self:
@@ -370,10 +387,10 @@ class Params(Section):
                     raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
             if twice := {target for target in concept.targets if concept.targets.count(target) > 1}:
                 raise ValueError(f"{where}.forget: {', '.join(value for _, value in sorted(twice))} stands there twice")
-            if name in {"base", "judge", "summaries"}:
+            if name in {"base", "judge", "judgements", "summaries"}:
                 raise ValueError(f"{where}: the name {name} is taken; choose another")
         for name in self.methods:
-            if name in {"base", "prompts", "images", "encoded", "retrain"}:
+            if name in {"base", "prompts", "images", "encoded", "retrain", "oracle"}:
                 raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
         return self
 
@@ -399,12 +416,31 @@ class Params(Section):
             if len(set(given)) != len(given):
                 raise ValueError(f"{where}: a seed stands there twice")
         named = [("oracles.concepts", asked) for asked in self.oracles.concepts]
+        named += [("report.blur", asked) for asked in self.report.blur]
         for title, contrast in self.contrasts.items():
             named += [(f"contrasts.{title}", asked) for asked in (contrast.concept, contrast.against)]
         for where, asked in named:
             if asked not in self.concepts:
                 raise ValueError(f"{where}: {asked} is none of the concepts; they are {', '.join(self.concepts)}")
+        self._refuse_useless_oracles()
         return self
+
+    def _refuse_useless_oracles(self) -> None:
+        where, concepts, seeds = "oracles", self.oracles.concepts, self.oracles.seeds
+        if bool(concepts) != bool(seeds):
+            raise ValueError(f"{where}: give concepts and seeds, or neither ({{ concepts: [], seeds: [] }})")
+        if concepts and self.seed in seeds:
+            raise ValueError(
+                f"{where}.seeds: {self.seed} is the base model's own (seed), of whose first weights and noise an "
+                "oracle should be independent; take another"
+            )
+        shown: dict[Any, str] = {}
+        for name in concepts:
+            targets = frozenset(self.concepts[name].targets)
+            if targets in shown:
+                other = "stands there twice" if shown[targets] == name else f"forgets the same as {shown[targets]}"
+                raise ValueError(f"{where}.concepts: {name} {other}; one of them is enough")
+            shown[targets] = name
 
     @model_validator(mode="after")
     def _enough_pictures(self) -> Self:

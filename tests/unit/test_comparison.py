@@ -69,7 +69,7 @@ def test_pools_of_other_prompts_are_refused():
 def test_over_concepts_the_unit_is_the_concept():
     deltas = [0.1, 0.2, 0.3]
     given = {f"c{number}": {"RA": {"delta": delta}} for number, delta in enumerate(deltas)}
-    found = comparison.over_concepts(given)["RA"]
+    found = comparison.over_concepts(given, {name: [("digit", name)] for name in given})["RA"]
     half = 4.302652729911275 * np.std(deltas, ddof=1) / np.sqrt(3)  # Student's 97.5 % quantile, two degrees of freedom
     assert found == {
         "delta": pytest.approx(0.2),
@@ -79,8 +79,17 @@ def test_over_concepts_the_unit_is_the_concept():
     }
 
 
+def test_entries_that_forget_the_same_are_one_concept():
+    """Else an ablation's many entries of one concept would pass for many concepts."""
+    given = {name: {"RA": {"delta": delta}} for name, delta in (("a", 0.1), ("b", 0.2), ("b-uniform", 0.4))}
+    targets = {"a": [("digit", "a")], "b": [("digit", "b")], "b-uniform": [("digit", "b")]}
+    merged = {"a": {"RA": {"delta": 0.1}}, "b": {"RA": {"delta": 0.3}}}
+    assert comparison.over_concepts(given, targets) == comparison.over_concepts(merged, targets)
+    assert comparison.over_concepts(given, targets)["RA"]["n"] == 2
+
+
 def test_one_concept_has_no_interval_and_still_is_json():
-    found = comparison.over_concepts({"only": {"RA": {"delta": 0.1}}})["RA"]
+    found = comparison.over_concepts({"only": {"RA": {"delta": 0.1}}}, {"only": TARGETS})["RA"]
     assert (found["delta"], found["low"], found["high"]) == (0.1, None, None)
 
 

@@ -77,12 +77,11 @@ def test_what_is_wrong_is_said_before_a_picture_is_opened(tmp_path, dimensions, 
         find(settings(images), dimensions, 0, root)
 
 
-def test_a_column_that_unpaint_writes_is_refused(tmp_path):
+@pytest.mark.parametrize("column", ["split", "sample"])
+def test_a_column_that_unpaint_writes_is_refused(column, tmp_path):
     folder = tmp_path / "data/worlds/mine"
     folder.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "a.png")
-    (folder / "metadata.csv").write_text("file_name,caption,split\na.png,a hat,train\n", encoding="utf-8")
-    with pytest.raises(
-        UserError, match="the column split is taken by Unpaint, which deals its own; give it another name"
-    ):
+    (folder / "metadata.csv").write_text(f"file_name,caption,{column}\na.png,a hat,train\n", encoding="utf-8")
+    with pytest.raises(UserError, match=f"the column {column} is taken by Unpaint itself; give it another name"):
         find(settings(), [], 0, tmp_path)

@@ -36,6 +36,11 @@ def test_the_nearest_candidate_is_named_and_none_where_a_text_of_none_is_nearer(
     assert ask(pictures[2:3], {"one": ONE, "two": TWO}) == ["one"]
 
 
+def test_a_misspelt_image_tower_is_refused_with_the_name_that_was_meant():
+    with pytest.raises(UserError, match=r"judge.image_tower: timm has no model test_resnat; did you mean test_resnet"):
+        build(SETTINGS.model_copy(update={"image_tower": "test_resnat"}), 32, 0)
+
+
 def test_a_tie_goes_to_the_earlier_candidate_and_not_to_none():
     between = ((ONE + TWO) / 2**0.5)[None]
     assert ask(between, {"two": TWO, "one": ONE}) == ["two"]

@@ -79,7 +79,24 @@ def test_the_laboratory_differs_from_the_default_in_its_concepts_alone():
             ["eight"],
             "params.yaml: oracles.concepts: eight is none of the concepts; they are seven",
         ),
+        (["report", "blur"], ["eight"], "params.yaml: report.blur: eight is none of the concepts; they are seven"),
         (["oracles", "seeds"], [1, 1], "params.yaml: oracles.seeds: a seed stands there twice"),
+        (
+            ["oracles"],
+            {"concepts": ["seven"], "seeds": []},
+            "params.yaml: oracles: give concepts and seeds, or neither",
+        ),
+        (["oracles"], {"concepts": [], "seeds": [1]}, "params.yaml: oracles: give concepts and seeds, or neither"),
+        (
+            ["oracles"],
+            {"concepts": ["seven"], "seeds": [0, 1]},
+            "params.yaml: oracles.seeds: 0 is the base model's own (seed)",
+        ),
+        (
+            ["oracles"],
+            {"concepts": ["seven", "seven"], "seeds": [1]},
+            "params.yaml: oracles.concepts: seven stands there twice; one of them is enough",
+        ),
         (
             ["contrasts"],
             {"size": {"concept": "seven", "against": "eight"}},
@@ -284,6 +301,9 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         ),
         (["concepts", "judge"], GOOD["concepts"][FIRST], "concepts.judge: the name judge is taken; choose another"),
         (["concepts", "summaries"], GOOD["concepts"][FIRST], "concepts.summaries: the name summaries is taken"),
+        (["concepts", "judgements"], GOOD["concepts"][FIRST], "concepts.judgements: the name judgements is taken"),
+        (["methods", "oracle"], GOOD["methods"]["rg"], "methods.oracle: the name oracle is taken; choose another"),
+        (["methods", "graddiff", "settle"], 0.5, "methods.graddiff.settle: 0.5 of the steps would only retain"),
         (["methods", "encoded"], GOOD["methods"]["rg"], "methods.encoded: the name encoded is taken; choose another"),
         (["questions", OTHER], None, f"questions: none for {OTHER}, a dimension of grammars.digits; add one"),
         (

@@ -20,6 +20,13 @@ def test_a_rule_that_has_not_run_is_priced_like_its_namesake_or_said_to_be_unkno
     assert text == expected
 
 
+def test_an_oracle_is_priced_like_the_base_model_whose_recipe_it_is():
+    assert (
+        describe(3, ["retrain"] * 2, {"base": [600.0]}, 2, {"base": 2})
+        == "1 of 3 jobs done; about 10 min left on 2 cores"
+    )
+
+
 def test_long_rests_are_in_hours_and_none_is_said_when_all_is_done():
     assert "about 2 h 05 min left" in describe(9, ["base"], {"base": [7500.0]}, 1, {})
     assert describe(9, [], {"base": [7500.0]}, 1, {}) == "9 of 9 jobs done"

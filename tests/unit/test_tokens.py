@@ -5,8 +5,9 @@ import pytest
 
 from unpaint.corpus import Row, refuse_long
 from unpaint.errors import UserError
+from unpaint.evaluate.judge import refuse_long as refuse_long_of_judge
 from unpaint.params import Question
-from unpaint.stages import judge
+from unpaint.stages import evaluate, judge
 from unpaint.train.base import _tokenizer
 
 FITS, LONG = "a red one", "a red one at the top of it"
@@ -26,8 +27,16 @@ def test_a_text_longer_than_the_judge_s_tokens_is_refused():
         row = Row(b"", caption, "", 0, {"split": "judge", "digit": value})
         return [row], {"digit": Question(text=text, none=[none])}
 
-    judge._refuse_long(tokenizer, *given())
+    refuse_long_of_judge(judge._texts(*given()), tokenizer)
     # a question is asked with each value in its place
     for long in ({"caption": LONG}, {"value": LONG}, {"text": f"{LONG} {{}}"}, {"none": LONG}):
         with pytest.raises(UserError, match=r"tokens, more than judge.tokens 8; raise that"):
-            judge._refuse_long(tokenizer, *given(**long))
+            refuse_long_of_judge(judge._texts(*given(**long)), tokenizer)
+
+
+def test_a_test_prompt_longer_than_the_judge_s_tokens_is_refused_before_it_is_scored():
+    class Clip:
+        tokenizer = open_clip.SimpleTokenizer(context_length=8)
+
+    with pytest.raises(UserError, match=r"^'a red one at the top of it' has 10 tokens, more than judge.tokens 8"):
+        evaluate._judge(Clip(), [Row(b"", LONG, "", 0, {})], {}, {}, 1)

@@ -33,6 +33,13 @@ def test_both_graphs_are_one(finished: Path) -> None:
     assert "have the same" in run(finished, "unpaint", "check")
 
 
+def test_progress_counts_the_jobs_of_a_campaign(finished: Path, project: Path) -> None:
+    jobs, _, said = run(finished, "unpaint", "progress").partition(" of ")
+    assert said.strip() == f"{jobs} jobs done"
+    (project / "results/seven/rg/seed0/model.safetensors").unlink()
+    assert " left on 2 cores" in run(project, "unpaint", "progress", "--cores", "2")
+
+
 def test_check_names_a_dependency_that_one_engine_lacks(project: Path) -> None:
     text = (project / "dvc.yaml").read_text()
     removed = re.sub(r" +- results/\$\{item.concept\}/encoded/retain.safetensors\n", "", text, count=1)
@@ -42,6 +49,13 @@ def test_check_names_a_dependency_that_one_engine_lacks(project: Path) -> None:
     assert (
         "stage unlearn: results/seven/encoded/retain.safetensors is an input of the rule and no dependency" in printed
     )
+
+
+def test_check_refuses_an_image_tower_that_timm_does_not_have(project: Path) -> None:
+    params = tiny_params()
+    params["judge"]["image_tower"] = "test_resnat"
+    write_params(project, params)
+    assert "timm has no model test_resnat; did you mean test_resnet" in run(project, "unpaint", "check", fails=True)
 
 
 def test_dvc_repro_runs_only_what_depends_on_a_change(project: Path) -> None:
@@ -260,6 +274,7 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
         "anchor": "one",
         "guidance": 2.5,
         "none": ["a blob"],
+        "blur": ["seven"],
         "template": "a {ink} {digit} at the {place} of the {ground} square",
         "method": None,
     }
@@ -287,13 +302,14 @@ def _another(path: tuple[Any, ...], value: Any) -> Any:
     return other
 
 
-# what has only one value so far, needs files of the user's, or changes the names of the stages themselves
+# what has only one value so far, or alone; needs files of the user's; or changes the names of the stages themselves
 SINGLE = {
     ("world", "kind"),
     ("seeds",),
     ("concepts", "seven", "grammar"),
     ("oracles", "concepts"),
     ("oracles", "seeds"),
+    ("methods", "graddiff", "settle"),
     ("concepts", "seven", "images", "forget"),
     ("concepts", "seven", "images", "retain"),
 }

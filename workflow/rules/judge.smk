@@ -11,6 +11,7 @@ rule judge:
         code=code(
             "stages/judge.py",
             "train/judge.py",
+            "train/tower.py",
             "train/easel.py",
             "train/strokes.py",
             "train/photographs.py",

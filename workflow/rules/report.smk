@@ -19,7 +19,14 @@ rule report:
             seed=config["oracles"]["seeds"],
         ),
         comparison="results/comparison.json",
-        code=code("stages/report.py", "report", "corpus.py", "evaluate/accuracy.py", "evaluate/statistics.py"),
+        code=code(
+            "stages/report.py",
+            "report",
+            "corpus.py",
+            "evaluate/accuracy.py",
+            "evaluate/statistics.py",
+            "unlearn/monotone.py",
+        ),
         page="src/unpaint/report/page.html",
         env="workflow/envs/cpu.yaml",
     output:
@@ -33,7 +40,9 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=lambda w: settings("seeds", "oracles", concepts=[*config["concepts"]], methods=[*config["methods"]]),
+        settings=lambda w: settings(
+            "seeds", "oracles", "report", concepts=[*config["concepts"]], methods=[*config["methods"]]
+        ),
     message:
         "Write the report"
     shell:

@@ -61,11 +61,19 @@ def difference(
     return differences
 
 
-def over_concepts(found: Mapping[str, Mapping[str, Difference]]) -> dict[str, Difference]:
-    """The mean of each metric's difference over concepts, with Student's interval; the concept is the unit."""
+def over_concepts(
+    found: Mapping[str, Mapping[str, Difference]], targets: Mapping[str, Targets]
+) -> dict[str, Difference]:
+    """The mean of each metric's difference over concepts, with Student's interval; the concept is the unit.
+
+    Entries with the same `targets` are one concept, trained on other data: their mean counts once.
+    """
+    same: dict[frozenset[tuple[str, str]], list[str]] = {}
+    for name in found:
+        same.setdefault(frozenset(targets[name]), []).append(name)
     overall = {}
     for metric in next(iter(found.values())):
-        deltas = [each[metric]["delta"] for each in found.values()]
+        deltas = [np.mean([found[name][metric]["delta"] for name in names]) for names in same.values()]
         mean, low, high = statistics.student(np.asarray(deltas))
         overall[metric] = _difference(mean, low, high, len(deltas))
     return overall

@@ -87,6 +87,20 @@ def text_feature(model: nn.Module, tokenizer: Any, text: str, device: torch.devi
     return found
 
 
+def refuse_long(texts: Iterable[str], tokenizer: Any) -> None:
+    """Refuse what an open_clip tokenizer would cut off: texts that differ there would be one to the judge.
+
+    Raises:
+        UserError: which text is too long, and by how much.
+    """
+    for text in sorted(set(texts)):
+        if (tokens := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:
+            raise UserError(
+                f"{text!r} has {tokens} tokens, more than judge.tokens {tokenizer.context_length}; raise that, or "
+                "shorten the text"
+            )
+
+
 def ask(image_features: Tensor, candidates: Mapping[str, Tensor], none: Tensor | None = None) -> list[str | None]:
     """The candidate nearest to each picture, or None where a text of `none` is nearer than all of them.
 

@@ -21,18 +21,18 @@ def record() -> int:
     """
     with repository() as repo:
         if stale := outdated():
-            raise UserError(
-                f"not recorded: Snakemake would still make {', '.join(stale[:5])}"
-                f"{f' and {len(stale) - 5} more' if len(stale) > 5 else ''}; run snakemake first"
-            )
+            raise UserError(f"not recorded: Snakemake would still make {_some(stale)}; run snakemake first")
         jobs = rules()
         if changed := _changed(jobs):
             raise UserError(
-                f"not recorded: {', '.join(changed)} differ from what their run notes say was made; "
+                f"not recorded: {_some(changed)} differ from what their run notes say was made; "
                 f"make them again: snakemake --cores 1 --forcerun {' '.join(changed)}"
             )
         if strays := _strays(jobs):
-            raise UserError(f"not recorded: no job makes {', '.join(strays)} any more; delete what is no longer wanted")
+            raise UserError(
+                f"not recorded: no job makes {_some(strays)} any more; delete what is no longer wanted (or all: rm -r "
+                "results/summaries results/judgements; snakemake makes those of this campaign again from their pools)"
+            )
         repo.commit(force=True)
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
@@ -65,6 +65,10 @@ def restore() -> tuple[int, list[str]]:
         stages = len(list(repo.index.stages))
     snakemake("--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     return stages, missing
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _changed(jobs: list[Job]) -> list[str]:

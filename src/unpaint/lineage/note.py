@@ -30,13 +30,16 @@ PACKAGES = (
 )
 
 
-def describe(started: float, device: str, outputs: Mapping[str, str], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The note of a stage that began at `started` (time.monotonic) and made `outputs` (role: sha256)."""
+def describe(
+    started: float, device: str, outputs: Mapping[str, str], manifest: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The note of a stage that began at `started` (time.monotonic), made `outputs` (role: sha256) and `found` this."""
     root = Path(__file__).parents[3]
     lock = root / "requirements.lock"
     return {
         "outputs": dict(outputs),
         "manifest": dict(manifest),
+        "found": dict(found),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 2),
         "peak_memory_mb": round(peak_memory_mb()),

@@ -47,7 +47,8 @@ def describe(
 
 
 def _namesake(name: str, seconds: Mapping[str, Sequence[float]]) -> list[float]:
-    stem = name.partition("_")[0]
+    # an oracle is trained by the base model's recipe
+    stem = "base" if name == "retrain" else name.partition("_")[0]
     return [one for other, given in seconds.items() if other.partition("_")[0] == stem for one in given]
 
 

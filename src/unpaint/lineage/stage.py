@@ -2,7 +2,8 @@
 
 A stage is a function `stage(settings, manifest, *, role: In, ..., role: Out, ...)`. Its parameters are its interface:
 `python -m unpaint.stages NAME --settings JSON --ROLE PATH ...`. This module checks and hashes the inputs, hands the
-function temporary paths, moves them into place together when it returns, and writes the run note beside the first.
+function temporary paths, moves them into place together when it returns, and writes the run note beside the first;
+what the function returns, if anything, stands there as `found`.
 A stage that fails or is killed leaves nothing under a final name.
 """
 
@@ -17,7 +18,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -36,7 +37,7 @@ Listing = Annotated[Path | None, "listing"]
 OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
 Settings = dict[str, Any]
-Stage = Callable[..., None]
+Stage = Callable[..., Mapping[str, Any] | None]
 
 
 def main(stage: Stage, arguments: list[str]) -> None:
@@ -72,7 +73,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
             _sweep(outputs[role])
             if roles[role][0] == "directory":
                 path.mkdir()
-        stage(settings, manifest, **inputs, **partial)
+        found = stage(settings, manifest, **inputs, **partial) or {}
         for role, path in partial.items():
             if not (path.is_file() or path.is_dir()):
                 raise UserError(
@@ -83,13 +84,15 @@ def run(stage: Stage, arguments: list[str]) -> None:
         for path in partial.values():
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for state in scratch(manifest).parent.glob(f"{scratch(manifest).stem}*"):
-        state.unlink()
+        state.unlink(missing_ok=True)
     first = next(iter(outputs.values()))
     # of a directory, every file by its path
     hashes = {
         "/".join((role, *path.relative_to(outputs[role]).parts)): sha256(path) for role in made for path in made[role]
     }
-    write_json(first.with_name(f"{first.name}.run.json"), note.describe(started, device, hashes, manifest.as_dict()))
+    write_json(
+        first.with_name(f"{first.name}.run.json"), note.describe(started, device, hashes, manifest.as_dict(), found)
+    )
     names = ", ".join(str(path) for path in outputs.values())
     print(f"{stage.__name__}: made {names} in {time.monotonic() - started:.0f} s", file=sys.stderr)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 NONE = "none of these"
 
 
-def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest) -> str:
-    """The page as HTML text; `comparison` is the content of comparison.json."""
+def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest, blurred: Collection[str]) -> str:
+    """The page as HTML text; `comparison` is the content of comparison.json, `blurred` names concepts."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -37,18 +37,19 @@ def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest) 
         manifest=manifest,
         metrics=METRICS,
         legend=[(_safe(charts.legend_mark(number)), name) for number, name in enumerate(campaign.legend)],
-        concepts=[_concept(concept) for concept in campaign.concepts],
+        concepts=[_concept(concept, concept.name in blurred) for concept in campaign.concepts],
         comparison=tables(campaign, comparison),
         cost=_cost(campaign),
         origin=_origin(campaign),
     )
 
 
-def _concept(concept: Concept) -> dict[str, Any]:
+def _concept(concept: Concept, blurred: bool) -> dict[str, Any]:
     """All that the page shows of a concept."""
     return {
         "concept": concept,
-        "unsafe": any(model.summary["unsafe"] for model in concept.everyone),
+        "blurred": blurred,
+        "led": _led(concept),
         "verdict": verdict(concept),
         "grids": {name: _grid(concept, name) for name in ("forget", "retain")},
         "scores": [(model, [_cell(metric, model) for metric in METRICS]) for model in concept.everyone],
@@ -58,6 +59,18 @@ def _concept(concept: Concept) -> dict[str, Any]:
         "curves": [_curves(model) for model in concept.models if model.summary["telemetry"]],
         "ancestry": [(model, ancestry.trace(model.summary, concept.runs)) for model in concept.everyone],
     }
+
+
+def _led(concept: Concept) -> list[tuple[str, list[tuple[str, float]]]]:
+    """What each forgotten value was led to: the values that the base model ranked, the nearest first.
+
+    Nothing where no method leads anywhere (truncation `anchor` alone does), or the anchor was not a matter of ranking.
+    """
+    settings = [run["manifest"]["settings"] for run in concept.runs if run["manifest"]["stage"] == "unlearn"]
+    if not any(given["method"]["truncation"]["mode"] == "anchor" for given in settings):
+        return []
+    ranked = {value: far for run in concept.runs for value, far in run.get("found", {}).get("anchors", {}).items()}
+    return [(value, sorted(far.items(), key=lambda pair: pair[1])) for value, far in ranked.items() if far]
 
 
 def _grid(concept: Concept, name: str) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from unpaint.unlearn.monotone import monotone
+
 MINUS = "\N{MINUS SIGN}"
 Interval = tuple[float, float, float]
 """A value and the ends of its 95 % interval."""
@@ -130,7 +132,7 @@ def changes(steps: Sequence[float], forget: Sequence[float], retain: Sequence[fl
         dots = "".join(f"M{across(x):.1f} {up(y):.1f}h0" for x, y in zip(steps, values, strict=True))
         parts.append(f'<path class="dots {colour}" d="{dots}"/>')
     parts.append(f'<text class="note" x="{across.end - 5}" y="{up.end + 13:.1f}" text-anchor="end">worse</text>')
-    worse = sum(f > 0 or r > 0 for f, r in zip(forget, retain, strict=True))
+    worse = sum(not monotone(f, r) for f, r in zip(forget, retain, strict=True))
     return _svg(*PANEL, parts, f"first-order changes of {len(forget)} steps, {worse} of which worsen a loss")
 
 

@@ -43,7 +43,7 @@ def compare(
     against = {}
     for other in others:
         each = {concept: difference((concept, first), (concept, other)) for concept in targets}
-        against[other] = {"concepts": each, "overall": compared.over_concepts(each)}
+        against[other] = {"concepts": each, "overall": compared.over_concepts(each, targets)}
     worst = {
         method: [
             {"concept": concept, **lost}

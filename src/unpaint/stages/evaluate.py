@@ -10,7 +10,7 @@ from unpaint.corpus import Row, read, read_json
 from unpaint.errors import UserError
 from unpaint.evaluate import judgements
 from unpaint.evaluate import reference as references
-from unpaint.evaluate.judge import Judge, ask
+from unpaint.evaluate.judge import Judge, ask, refuse_long
 from unpaint.evaluate.judgements import Judgements
 from unpaint.evaluate.scores import score
 from unpaint.lineage.manifest import KEY, Manifest, write_json
@@ -61,6 +61,7 @@ def _judge(
     clip: Judge, rows: Sequence[Row], values: dict[str, list[str]], questions: Settings, batch: int
 ) -> Judgements:
     """Ask the judge one question per dimension of every picture."""
+    refuse_long((row.prompt for row in rows), clip.tokenizer)
     features = clip.image_features([row.pixels for row in rows], batch)
     answers: list[dict[str, str | None]] = [{} for _ in rows]
     for dimension, given in values.items():

@@ -10,9 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unpaint.corpus import Row, read, stack
-from unpaint.errors import UserError
 from unpaint.evaluate import reference as references
-from unpaint.evaluate.judge import Judge, ask
+from unpaint.evaluate.judge import Judge, ask, refuse_long
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
 from unpaint.lineage.stage import In, Out, Settings, find_device, progress
 from unpaint.models.checkpoint import load
@@ -45,7 +44,7 @@ def judge(
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
     autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
-    _refuse_long(tokenizer, rows, questions)
+    refuse_long(_texts(rows, questions), tokenizer)
     easel = EASELS[settings["world"]](
         pixels,
         [row.prompt for row in own],
@@ -72,17 +71,12 @@ def judge(
     write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
 
 
-def _refuse_long(tokenizer: open_clip.SimpleTokenizer, rows: list[Row], questions: dict[str, Question]) -> None:
-    """What stands beyond the last token would be cut off, and texts that differ there would be one to the judge."""
+def _texts(rows: list[Row], questions: dict[str, Question]) -> set[str]:
+    """All that it will be trained on and asked."""
     texts = {row.prompt for row in rows if row.attributes["split"] == "judge"}
     for dimension, question in questions.items():
         texts |= {question.text.format(row.attributes[dimension]) for row in rows} | set(question.none)
-    for text in sorted(texts):
-        if (tokens := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:
-            raise UserError(
-                f"{text!r} has {tokens} tokens, more than judge.tokens {tokenizer.context_length}; raise that, or "
-                "shorten the text"
-            )
+    return texts
 
 
 def measure(clip: Judge, rows: list[Row], features: Tensor, questions: dict[str, Question]) -> dict[str, float]:

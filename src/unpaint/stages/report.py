@@ -9,7 +9,7 @@ from unpaint.report import page
 from unpaint.report.campaign import Campaign
 
 
-def report(settings: Settings, manifest: Manifest, *, summaries: Ins, comparison: In, html: Out) -> None:  # noqa: ARG001
+def report(settings: Settings, manifest: Manifest, *, summaries: Ins, comparison: In, html: Out) -> None:
     """Write the page; concepts, methods and seeds stand in the order in which `summaries` name them."""
     campaign = Campaign.of([(str(path), read_json(path)) for path in summaries])
-    write_text(html, page(campaign, read_json(comparison), manifest))
+    write_text(html, page(campaign, read_json(comparison), manifest, settings["report"]["blur"]))

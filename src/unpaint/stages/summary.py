@@ -63,7 +63,6 @@ def summary(
             "concept": settings["concept"],
             "method": settings["method"],
             "seed": settings.get("seed"),
-            "unsafe": bool(settings.get("unsafe", False)),
             "targets": [list(target) for target in targets],
             "scores": {name: score for name, score in scores.items() if name not in (KEY, "judge")},
             "judge": scores["judge"],

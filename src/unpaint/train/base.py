@@ -98,7 +98,7 @@ def build(vae: Autoencoder, denoiser: Denoiser, side: int, seed: int) -> StableD
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,
-        steps_offset=0,
+        steps_offset=1,  # as diffusers wants it of a Stable Diffusion; trailing timesteps do not read it
     )
     return StableDiffusionPipeline(
         vae=autoencoder.eval(),

@@ -21,6 +21,7 @@ from torch.nn import functional
 from unpaint.evaluate.judge import text_feature
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
+from unpaint.train import tower
 from unpaint.train.easel import Easel
 from unpaint.train.fit import Record, fit
 from unpaint.train.photographs import Photographs
@@ -55,8 +56,14 @@ def configuration(settings: JudgeTraining, side: int) -> dict[str, Any]:
 
 
 def build(settings: JudgeTraining, side: int, seed: int) -> nn.Module:
-    """An untrained open_clip model; the same seed gives the same weights."""
+    """An untrained open_clip model; the same seed gives the same weights.
+
+    Raises:
+        UserError: timm has no such image tower.
+    """
     import open_clip
+
+    tower.refuse_unknown(settings.image_tower)
 
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
         Path(folder, "open_clip_config.json").write_text(json.dumps(configuration(settings, side)), encoding="utf-8")

@@ -21,6 +21,7 @@ from unpaint.resume import Resume
 from unpaint.unlearn import gradient
 from unpaint.unlearn.frozen import Frozen, Inputs
 from unpaint.unlearn.methods import Method
+from unpaint.unlearn.monotone import SLACK
 from unpaint.unlearn.objectives import anchored_loss, forget_loss, retain_loss
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -183,10 +184,11 @@ def _guard(
         pieces = torch.split(correction, [parameter.numel() for parameter in parameters[part]])
         for parameter, piece in zip(parameters[part], pieces, strict=True):
             parameter.sub_(piece.view_as(parameter), alpha=rate)
-    taken = torch.stack([slopes[0] + p * ff + q * fr, slopes[1] + p * fr + q * rr])
-    # where a multiplier acts its slope is 0 by construction, but for rounding
-    taken = torch.where(torch.stack([p, q]) > 0, taken.clamp(min=0), taken)
-    return -rate * taken, (p > 0) | (q > 0)
+    terms = torch.stack([torch.stack([slopes[0], p * ff, q * fr]), torch.stack([slopes[1], p * fr, q * rr])])
+    taken, scale = terms.sum(dim=1), terms.abs().sum(dim=1)
+    # where a multiplier acts its slope is 0 by construction, but for rounding; what is more than that is told
+    rounding = (torch.stack([p, q]) > 0) & (taken.abs() <= SLACK * scale)
+    return -rate * torch.where(rounding, 0, taken), (p > 0) | (q > 0)
 
 
 def _proposed(

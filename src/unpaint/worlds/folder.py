@@ -30,8 +30,9 @@ def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, r
     path: Path = root / settings["path"]
     rows = listing(path)
     columns = rows[0].attributes
-    if "split" in columns:
-        raise UserError(f"{path}: the column split is taken by Unpaint, which deals its own; give it another name")
+    for taken in ("split", "sample"):
+        if taken in columns:
+            raise UserError(f"{path}: the column {taken} is taken by Unpaint itself; give it another name")
     if unknown := [name for name in dimensions if name not in columns]:
         others = f"it has {', '.join(columns)}" if columns else "it has file_name and caption alone"
         raise UserError(
