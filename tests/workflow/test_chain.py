@@ -84,7 +84,7 @@ def test_each_row_of_the_forget_set_is_led_to_the_same_prompt_with_another_value
 
 def test_oracles_are_trained_without_the_concept_and_compared(finished: Path) -> None:
     results = finished / "results"
-    for seed in (1, 2):
+    for seed in (2, 3):
         made = manifest.read(results / f"seven/retrain/seed{seed}/base.json")
         assert (made.stage, made.settings["forget"], made.settings["seed"]) == ("retrain", {"digit": "seven"}, seed)
         pool = manifest.read(results / f"seven/retrain/seed{seed}/samples.parquet")

@@ -62,7 +62,10 @@ def rules() -> list[Job]:
     return [
         # of the rule, as those of the job are cut to the cores above
         Job(
-            job.rule.name, frozenset(map(str, job.output)), frozenset(map(str, job.input)), job.rule.resources["_cores"]
+            job.rule.name,
+            frozenset(map(str, job.output)),
+            frozenset(map(str, job.input)),
+            int(job.rule.resources["_cores"].value),
         )
         for job in jobs
         if job.rule.name != "all"
