@@ -7,6 +7,7 @@ the texts of every question that it will be asked (and of "none of these"), and 
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -68,7 +69,11 @@ def build(settings: JudgeTraining, side: int, seed: int) -> nn.Module:
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
         Path(folder, "open_clip_config.json").write_text(json.dumps(configuration(settings, side)), encoding="utf-8")
         torch.manual_seed(seed)
-        model: nn.Module = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+        logging.disable(logging.WARNING)  # that there are no weights: they are to be trained
+        try:
+            model: nn.Module = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+        finally:
+            logging.disable(logging.NOTSET)
     return model
 
 
