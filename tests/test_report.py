@@ -494,7 +494,12 @@ def test_uncommitted_sources_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_what_a_concept_was_led_to_is_told_where_a_method_leads_anywhere(tmp_path: Path) -> None:
-    paths = World(tmp_path).summaries({"seven": "seven"}, ["rgd"], [0])
+    world = World(tmp_path)
+    paths = world.summaries({"seven": "seven"}, ["rgd"], [0])
+    base = json.loads(paths[0].read_text())
+    listed = json.loads(world.note("anchors.json", "anchors", ["anchors"], {"anchor": "nearest"}).read_text())
+    base["runs"].append({"artefact": "anchors.json", **listed})
+    write_json(paths[0], base)
     held = json.loads(paths[1].read_text())
     assert held["runs"][0]["manifest"]["stage"] == "encode"
     held["runs"][0]["found"] = {"anchors": {"seven": {"one": 0.314, "three": 0.515}}}
@@ -502,6 +507,10 @@ def test_what_a_concept_was_led_to_is_told_where_a_method_leads_anywhere(tmp_pat
     html = write_report(paths, tmp_path / "report.html")
     assert "Led from seven to <b>one</b>, which the base model paints most alike" in html
     assert "(distance 0.31 of the mean over all values; then three 0.52" in html
+    for anchor, told in (("three", False), ("nearest", True)):
+        base["runs"][-1]["manifest"]["settings"]["anchor"] = anchor
+        write_json(paths[0], base)
+        assert ("Led from" in write_report(paths, tmp_path / "report.html")) == told
     unlearned = next(run for run in held["runs"] if run["manifest"]["stage"] == "unlearn")
     unlearned["manifest"]["settings"]["method"]["truncation"]["mode"] = "elementwise"
     write_json(paths[1], held)

@@ -426,20 +426,20 @@ class Params(Section):
         return self
 
     def _refuse_useless_oracles(self) -> None:
-        where, concepts, seeds = "oracles", self.oracles.concepts, self.oracles.seeds
+        concepts, seeds = self.oracles.concepts, self.oracles.seeds
         if bool(concepts) != bool(seeds):
-            raise ValueError(f"{where}: give concepts and seeds, or neither ({{ concepts: [], seeds: [] }})")
+            raise ValueError("oracles: give concepts and seeds, or neither ({ concepts: [], seeds: [] })")
         if concepts and self.seed in seeds:
             raise ValueError(
-                f"{where}.seeds: {self.seed} is the base model's own (seed), of whose first weights and noise an "
+                f"oracles.seeds: {self.seed} is the base model's own (seed), of whose first weights and noise an "
                 "oracle should be independent; take another"
             )
-        shown: dict[Any, str] = {}
+        shown: dict[frozenset[tuple[str, str]], str] = {}
         for name in concepts:
             targets = frozenset(self.concepts[name].targets)
             if targets in shown:
                 other = "stands there twice" if shown[targets] == name else f"forgets the same as {shown[targets]}"
-                raise ValueError(f"{where}.concepts: {name} {other}; one of them is enough")
+                raise ValueError(f"oracles.concepts: {name} {other}; one of them is enough")
             shown[targets] = name
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
-from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
+from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake, some
 from unpaint.lineage.manifest import sha256
 
 
@@ -21,17 +21,18 @@ def record() -> int:
     """
     with repository() as repo:
         if stale := outdated():
-            raise UserError(f"not recorded: Snakemake would still make {_some(stale)}; run snakemake first")
+            raise UserError(f"not recorded: Snakemake would still make {some(stale, 5)}; run snakemake first")
         jobs = rules()
         if changed := _changed(jobs):
             raise UserError(
-                f"not recorded: {_some(changed)} differ from what their run notes say was made; "
+                f"not recorded: {some(changed, 5)} differ from what their run notes say was made; "
                 f"make them again: snakemake --cores 1 --forcerun {' '.join(changed)}"
             )
         if strays := _strays(jobs):
             raise UserError(
-                f"not recorded: no job makes {_some(strays)} any more; delete what is no longer wanted (or all: rm -r "
-                "results/summaries results/judgements; snakemake makes those of this campaign again from their pools)"
+                f"not recorded: no job makes {some(strays, 5)} any more; delete what is no longer wanted (or all: rm "
+                "-r results/summaries results/judgements; snakemake makes those of this campaign again from their "
+                "pools)"
             )
         repo.commit(force=True)
         if left := repo.status():
@@ -65,10 +66,6 @@ def restore() -> tuple[int, list[str]]:
         stages = len(list(repo.index.stages))
     snakemake("--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
     return stages, missing
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _changed(jobs: list[Job]) -> list[str]:

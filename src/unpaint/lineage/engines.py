@@ -6,7 +6,7 @@ import csv
 import io
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,10 @@ def _covers(dependency: str, path: str) -> bool:
     return path == dependency or path.startswith(f"{dependency}/")
 
 
+def some(names: Sequence[str], shown: int) -> str:
+    """The first `shown` of names, and how many more there are."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
 def _some(paths: Iterable[str]) -> str:
-    first, *others = sorted(paths)
-    return f"{first} and {len(others)} more" if others else first
+    return some(sorted(paths), 1)

@@ -64,13 +64,19 @@ def _concept(concept: Concept, blurred: bool) -> dict[str, Any]:
 def _led(concept: Concept) -> list[tuple[str, list[tuple[str, float]]]]:
     """What each forgotten value was led to: the values that the base model ranked, the nearest first.
 
-    Nothing where no method leads anywhere (truncation `anchor` alone does), or the anchor was not a matter of ranking.
+    Nothing where no method leads anywhere (truncation `anchor` alone does), or the user named the anchor: then what was
+    ranked is for the few prompts alone whose grammar does not allow it.
     """
-    settings = [run["manifest"]["settings"] for run in concept.runs if run["manifest"]["stage"] == "unlearn"]
-    if not any(given["method"]["truncation"]["mode"] == "anchor" for given in settings):
+    manifests = [run["manifest"] for run in concept.runs]
+    leads = any(
+        given["stage"] == "unlearn" and given["settings"]["method"]["truncation"]["mode"] == "anchor"
+        for given in manifests
+    )
+    nearest = any(given["stage"] == "anchors" and given["settings"]["anchor"] == "nearest" for given in manifests)
+    if not (leads and nearest):
         return []
     ranked = {value: far for run in concept.runs for value, far in run.get("found", {}).get("anchors", {}).items()}
-    return [(value, sorted(far.items(), key=lambda pair: pair[1])) for value, far in ranked.items() if far]
+    return [(value, list(far.items())) for value, far in ranked.items() if far]
 
 
 def _grid(concept: Concept, name: str) -> list[dict[str, Any]]:

@@ -38,13 +38,15 @@ def encode(
     pictures = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2)
     result = latent_unet.encode(pipeline, pictures, [row.prompt for row in rows], width)
     if settings["set"] == "forget":
-        result = latent_unet.led_to(pipeline, result, _anchors(rows, anchors, result, pipeline, width, ranked), width)
+        led, ranked = _anchors(rows, anchors, result, pipeline, width)
+        result = latent_unet.led_to(pipeline, result, led, width)
     encodings.write(encoded, result, manifest)
     return {"anchors": ranked}
 
 
-def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, width: int, ranked: Ranked) -> list[str]:
-    """The anchor of each row; rankings that had to be made are put into `ranked`."""
+def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, width: int) -> tuple[list[str], Ranked]:
+    """The anchor of each row, and the rankings that had to be made."""
+    ranked: Ranked = {}
     listed = read_json(path)
     anchors = Anchors(
         target={row["prompt"]: tuple(row["target"]) for row in listed["forget"]},
@@ -65,4 +67,4 @@ def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, w
         ranked[target[1]] = {value: round(far, 3) for value, far in apart.items() if math.isfinite(far)}
         return list(apart)
 
-    return chosen(prompts, [row.pair for row in rows], anchors, ranking)
+    return chosen(prompts, [row.pair for row in rows], anchors, ranking), ranked
