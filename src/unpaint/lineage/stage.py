@@ -10,6 +10,8 @@ A stage that fails or is killed leaves nothing under a final name.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import hashlib
 import inspect
 import json
@@ -156,6 +158,7 @@ def _prepare_torch(settings: Settings) -> str:
         return "cpu"
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(settings["threads"])
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -163,6 +166,17 @@ def _prepare_torch(settings: Settings) -> str:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _silence_libraries()
     return str(find_device(settings["device"]))
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors: else the system takes and empties the same pages at every operation.
+
+    Those of 32 MB and more are given back as ever. `benchmarks/allocator.py` measures what it saves.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        tune = ctypes.CDLL(None).mallopt
+        tune(-1, 2**30)  # M_TRIM_THRESHOLD: bytes free at the end of the heap before any is given back
+        tune(-3, 2**25)  # M_MMAP_THRESHOLD: bytes from which a request is a mapping of its own
 
 
 def _silence_libraries() -> None:
