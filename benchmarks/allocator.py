@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from unpaint.lineage.stage import keep_freed_memory
-from unpaint.params import load
+from unpaint.params import Trained, load
 from unpaint.train.base import build
 
 TURNS, CALLS, ROWS = 3, 10, 60
@@ -27,6 +27,7 @@ def measure() -> dict[str, float]:
     """Milliseconds of a denoiser's pass, of a decoder's, and of a pass with gradients; of the default world's size."""
     torch.set_num_threads(1)
     base = load(Path("params.yaml")).base
+    assert isinstance(base, Trained), "params.yaml names a checkpoint from elsewhere"
     pipeline = build(base.autoencoder, base.denoiser, 32, 0)
     text = torch.randn(ROWS, base.denoiser.tokens, base.denoiser.text_width)
     latents = torch.randn(ROWS, base.autoencoder.latent_channels, 16, 16)

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unpaint.models.latent_unet import load_denoiser as load_denoiser
+    from unpaint.models.base_model import load_denoiser as load_denoiser
     from unpaint.unlearn.gradient import combine as combine
     from unpaint.unlearn.gradient import gram as gram
     from unpaint.unlearn.loop import unlearn as unlearn
@@ -19,7 +19,7 @@ _HOMES = {
     "gram": "unpaint.unlearn.gradient",
     "combine": "unpaint.unlearn.gradient",
     "unlearn": "unpaint.unlearn.loop",
-    "load_denoiser": "unpaint.models.latent_unet",
+    "load_denoiser": "unpaint.models.base_model",
 }
 __all__ = ["combine", "gram", "load_denoiser", "unlearn"]
 

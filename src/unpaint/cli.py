@@ -38,6 +38,51 @@ def check(params_only: bool) -> None:
 
 
 @cli.command()
+@click.option("--json", "machine", is_flag=True, help="For machines: a list of objects.")
+def families(machine: bool) -> None:
+    """List the families of base models that a checkpoint may be of."""
+    import json
+
+    from unpaint.models.families import FAMILIES
+
+    if machine:
+        told = [{"name": one.name, "pipeline": one.pipeline, "network": one.network} for one in FAMILIES]
+        click.echo(json.dumps(told, indent=2))
+        return
+    for one in FAMILIES:
+        click.echo(f"{one.name} ({one.pipeline}): its {one.network} unlearns")
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--revision", help="Of a repository of the Hub: the commit, branch or tag. The current one, if left out.")
+@click.option("--name", help="Of the pin, data/checkpoints/NAME.json.")
+@click.option("--side", type=click.IntRange(min=8), help="Of its pictures, in pixels. As trained, if left out.")
+def pin(source: str, revision: str | None, name: str | None, side: int | None) -> None:
+    """Pin SOURCE, a checkpoint in a folder here or OWNER/NAME of the Hub, as a base model: its files, hash by hash."""
+    from unpaint.pin import pin
+
+    path = pin(source, revision, name, side)
+    click.echo(
+        f"pinned: {path}. Commit it, and write into params.yaml:\n"
+        f"base: {{ source: {path}, precision: float32 }}\noracles: {{ concepts: [], seeds: [] }}"
+    )
+
+
+@cli.command()
+def fetch() -> None:
+    """Bring the checkpoint that params.yaml names into the Hub's cache here; jobs need no network then."""
+    from unpaint.params import Pinned, load
+    from unpaint.pin import fetch
+
+    base = load(Path("params.yaml")).base
+    if not isinstance(base, Pinned):
+        click.echo("nothing to fetch: the base model is trained here.")
+        return
+    click.echo(f"the checkpoint is in {fetch(Path(base.source))}")
+
+
+@cli.command()
 @click.option("--cores", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
 def progress(cores: int) -> None:
     """Say how many jobs of the campaign are done, and about how long the rest will take; also while it runs."""

@@ -158,18 +158,18 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not a readable JSON file; restore it or make it again") from None
 
 
-def refuse_long(texts: Iterable[str], tokenizer: Any) -> None:
+def refuse_long(texts: Iterable[str], tokenizer: Any, tokens: int) -> None:
     """Refuse what a base model's tokenizer would cut off: texts that differ there would be one to it.
 
     Raises:
         UserError: which text is too long, and by how much.
     """
     distinct = sorted(set(texts))
-    for text, tokens in zip(distinct, tokenizer(distinct).input_ids, strict=True):
-        if len(tokens) > tokenizer.model_max_length:
+    for text, found in zip(distinct, tokenizer(distinct).input_ids, strict=True):
+        if len(found) > tokens:
             raise UserError(
-                f"{text!r} has {len(tokens)} tokens, and the base model reads {tokenizer.model_max_length}; shorten "
-                "it, or raise base.denoiser.tokens"
+                f"{text!r} has {len(found)} tokens, and the base model reads {tokens}; shorten it, or take a base "
+                "model that reads more (one trained here: base.denoiser.tokens)"
             )
 
 

@@ -6,33 +6,45 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from unpaint import weights
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import KEY, Manifest
-from unpaint.models.checkpoint import strip_paths
-from unpaint.models.latent_unet import load_pipeline
+from unpaint.models.checkpoint import load, strip_paths
+from unpaint.models.denoiser import adapters_of
+from unpaint.models.families import find
 
 
 def export(model: Path, base: Path, folder: Path) -> None:
     """Write the base pipeline with the unlearned weights in place; adapters are merged into their layers.
 
+    The network is written in float32; what did not learn is copied as it is.
+
     Raises:
-        UserError: the folder exists, or the weights do not fit the base model.
+        UserError: the folder exists, the weights do not fit the base model, or a file of it is missing or changed.
     """
     if folder.exists():
         raise UserError(f"{folder}: exists already; name another folder or delete it")
-    pipeline = load_pipeline(base, "cpu")
-    manifest = weights.apply(pipeline.unet, model, base)
+    checkpoint = load(base)
+    source = checkpoint.verified()
+    family = find(source)
+    module: Any = family.load_denoiser(source, "cpu", torch.float32).module
+    manifest = weights.apply(module, model, base)
     if manifest.settings["method"]["scope"] == "lora":
-        _merge_adapters(pipeline.unet)
+        _merge_adapters(module)
     partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
     try:
-        pipeline.save_pretrained(partial, safe_serialization=True)
+        for name in checkpoint.files:
+            if not name.startswith(f"{family.network}/"):
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name, partial / name)
+        module.save_pretrained(partial / family.network, safe_serialization=True)
         strip_paths(partial)
-        for path in sorted((partial / "unet").glob("*.safetensors")):
+        for path in sorted((partial / family.network).glob("*.safetensors")):
             _insert(path, manifest)
         card = model.with_name("README.md")
         if card.is_file():
@@ -58,10 +70,9 @@ def _insert(path: Path, manifest: Manifest) -> None:
 
 
 def _merge_adapters(module: nn.Module) -> None:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
+    adapters = adapters_of(module)
     for name, layer in list(module.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
+        if layer in adapters:
             layer.merge()
             parent, _, child = name.rpartition(".")
             setattr(module.get_submodule(parent), child, layer.get_base_layer())

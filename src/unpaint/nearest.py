@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unpaint.encoded import Encoded
+from unpaint.models.conditions import Conditions, moved, taken
 from unpaint.models.denoiser import Denoiser
 
 SAMPLE = 32
@@ -71,18 +72,18 @@ def distances(
     encoded: Encoded,
     anchors: Anchors,
     denoiser: Denoiser,
-    embed: Callable[[Sequence[str]], Tensor],
+    embed: Callable[[Sequence[str]], Conditions],
     batch: int,
 ) -> dict[str, float]:
     """How far the base model's prediction with another value is from that for the row's own prompt, the nearest first.
 
-    The mean square over those of SAMPLE rows whose prompt allows the value, at timesteps spread evenly and with the
-    same noise for each value; in units of the mean of all values on the same rows, as rows and timesteps differ far
+    The mean square over those of SAMPLE rows whose prompt allows the value, at times spread evenly and with the same
+    noise for each value; in units of the mean of all values on the same rows, as rows and times differ far
     more than values do. So 1 is as far as all are on average; a value that no row of the sample allows stands last.
 
     Args:
         prompts: one per row of the forget set.
-        embed: prompts to embeddings (n, tokens, width).
+        embed: prompts to conditions.
         batch: rows per forward pass.
     """
     shown = [row for row, prompt in enumerate(prompts) if anchors.target.get(prompt) == target]
@@ -90,14 +91,18 @@ def distances(
     device = next(denoiser.module.parameters()).device
     latents = encoded.mean[sample]
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
-    timesteps = (torch.arange(len(sample)) * denoiser.timesteps + denoiser.timesteps // 2) // len(sample)
+    times = denoiser.spread(len(sample))
 
-    def residuals(part: list[int], embeddings: Tensor) -> Tensor:
-        given = (latents[part], embeddings.to(latents), noise[part], timesteps[part])
-        batches = zip(*(torch.split(tensor.to(device), batch) for tensor in given), strict=True)
-        return torch.cat([denoiser.residuals(*tensors) for tensors in batches])
+    def residuals(part: list[int], told: Conditions) -> Tensor:
+        found = []
+        for start in range(0, len(part), batch):
+            rows = part[start : start + batch]
+            clean, noised, at = (tensor[rows].to(device) for tensor in (latents, noise, times))
+            own = {name: tensor[start : start + batch] for name, tensor in told.items()}
+            found.append(denoiser.residuals(clean, moved(own, device), noised, at))
+        return torch.cat(found)
 
-    own = residuals(list(range(len(sample))), encoded.embeddings[encoded.prompt[sample]])
+    own = residuals(list(range(len(sample))), taken(encoded.conditions, encoded.prompt[sample]))
     values = sorted({value for row in shown for value in anchors.choices[prompts[row]]})
     apart = torch.full((len(values), len(sample)), torch.nan)
     for at, value in enumerate(values):

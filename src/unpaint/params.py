@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
-from unpaint.errors import UserError
+from unpaint.errors import UserError, some
 
 if TYPE_CHECKING:
     from unpaint.diversify.grammar import Lists
@@ -24,11 +33,13 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]*$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
 WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|data/sets/[^/{}.][^/{}]*)$"
+WORLD_FILE, PIN = "results/world.parquet", r"^data/checkpoints/[^/{}.][^/{}]*\.json$"
 PATTERNS = {
     NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
     DEVICE: "give auto, cpu, mps, cuda, or cuda:1",
     WORLD: "give data/worlds/NAME without braces or a / at its end; move the pictures there",
     SOURCE: "give render, or data/sets/NAME without braces or a / at its end; move the pictures there",
+    PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a checkpoint, data/checkpoints/NAME.json",
 }
 """What each pattern asks for, in words."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -102,12 +113,34 @@ class Denoiser(Section):
         return self
 
 
-class Base(Section):
-    """The base model, trained on the world's own split."""
+class Trained(Section):
+    """A base model of one's own, trained on the world's own split."""
 
+    source: Literal["results/world.parquet"]
     threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
     autoencoder: Autoencoder
     denoiser: Denoiser
+
+
+class Pinned(Section):
+    """A base model that was trained elsewhere, of one of the families that `unpaint families` lists."""
+
+    source: Annotated[str, StringConstraints(pattern=PIN)] = Field(description="its pin, which `unpaint pin` writes")
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="what it computes in; weights that learn are held in float32 either way"
+    )
+
+
+def _origin(value: Any) -> str:
+    source = value.get("source", WORLD_FILE) if isinstance(value, dict) else getattr(value, "source", WORLD_FILE)
+    return "trained" if source == WORLD_FILE else "pinned"
+
+
+Base = Annotated[
+    Annotated[Trained, Tag("trained")] | Annotated[Pinned, Tag("pinned")],
+    Discriminator(_origin),
+]
+"""Where the base model comes from: its source says which."""
 
 
 class JudgeTraining(Section):
@@ -254,6 +287,10 @@ class Unlearning(Section):
     settle: Fraction = Field(
         description="share of the steps, at the end, in which the forget gradient only constrains, where a surgery or "
         "the guard holds it: what was lost is mended, and what was forgotten stays so; 0 is the paper's"
+    )
+    gradient_checkpointing: bool = Field(
+        description="compute activations anew for the gradient in place of keeping them: less memory, more time, the "
+        "same result"
     )
     retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
     retain_target: Literal["pictures", "base"] = Field(
@@ -427,6 +464,10 @@ class Params(Section):
 
     def _refuse_useless_oracles(self) -> None:
         concepts, seeds = self.oracles.concepts, self.oracles.seeds
+        if concepts and isinstance(self.base, Pinned):
+            raise ValueError(
+                "oracles: nobody can train this base model anew without the concept; write { concepts: [], seeds: [] }"
+            )
         if bool(concepts) != bool(seeds):
             raise ValueError("oracles: give concepts and seeds, or neither ({ concepts: [], seeds: [] })")
         if concepts and self.seed in seeds:
@@ -482,6 +523,7 @@ def load(path: Path) -> Params:
         raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in issues)) from None
     try:
         world = _check_world(params, path.parent)
+        _check_pin(params, path.parent)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     tests = {}
@@ -539,6 +581,50 @@ def _check_world(params: Params, root: Path) -> Shown:
     return shown
 
 
+def _check_pin(params: Params, root: Path) -> None:
+    """What a pinned base model cannot do is found before any work."""
+    from unpaint.models.families import named
+    from unpaint.pin import read
+
+    if not isinstance(params.base, Pinned):
+        return
+    if not (root / params.base.source).is_file():
+        raise UserError(f"base.source: {params.base.source} is missing; make it: unpaint pin SOURCE")
+    fields = read(root / params.base.source)
+    family = named(fields["family"])
+    for name, method in params.methods.items():
+        if method.scope == "cross-attention" and not family.crosses:
+            raise UserError(
+                f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
+            )
+    if not family.by_class:
+        return
+    for name, concept in params.concepts.items():
+        grammar = params.grammars[concept.grammar]
+        if set(grammar.values) != set(concept.forget) or len(grammar.values) > 1:
+            raise UserError(
+                f"concepts.{name}: a prompt of {family.name} is the name of a class, so the grammar is the concept's "
+                f"dimension alone: grammars.{concept.grammar} has {', '.join(grammar.values)}"
+            )
+        for dimension, values in grammar.values.items():
+            prompts = [grammar.template.replace(f"{{{dimension}}}", value) for value in values.both]
+            if odd := [prompt for prompt in prompts if prompt.strip() not in fields["classes"]]:
+                known = some(fields["classes"], 8)
+                raise UserError(
+                    f"grammars.{concept.grammar}: {odd[0]!r} is not the name of one class of the base model; they are "
+                    f"{known}"
+                )
+    _refuse_without_label_of_none(params, fields["label_of_none"])
+
+
+def _refuse_without_label_of_none(params: Params, known: bool) -> None:
+    given = {"sampling.guidance": params.sampling.guidance > 1}
+    given |= {f"methods.{name}.unprompted": method.unprompted > 0 for name, method in params.methods.items()}
+    if not known and (asked := [where for where, wanted in given.items() if wanted]):
+        neutral = "1.0" if asked[0] == "sampling.guidance" else "0.0"
+        raise UserError(f"{asked[0]}: the base model was trained without a label of no class; write {neutral}")
+
+
 def _check_reference(params: Params, test: Lists, world: Shown) -> None:
     """FD compares a concept's retain pictures with held-out real ones of the same values; there must be enough."""
     need = 2 * params.judge.embedding
@@ -585,7 +671,7 @@ def _describe(issue: Any) -> str:
     # pydantic names the union's member, which is no key of the file
     if len(where) > 2 and where[0] == "methods" and where[2] in tags:
         del where[2]
-    if len(where) > 1 and where[0] == "world" and where[1] in ("digits", "folder"):
+    if len(where) > 1 and where[0] in ("world", "base") and where[1] in ("digits", "folder", "trained", "pinned"):
         del where[1]
     key, given = ".".join(where), repr(issue["input"])
     match issue["type"]:

@@ -7,13 +7,14 @@ of the rows or the shard it is rendered in.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from unpaint.corpus import Pixels, refuse_long
+from unpaint.corpus import Pixels
 from unpaint.errors import UserError
+from unpaint.models.base_model import BaseModel
 
 
 class Request(Protocol):
@@ -29,29 +30,23 @@ class Request(Protocol):
 
 
 @torch.no_grad()
-def render(pipeline: Any, requests: Sequence[Request], *, width: int, steps: int, guidance: float) -> Iterator[Pixels]:
+def render(model: BaseModel, requests: Sequence[Request], *, width: int, steps: int) -> Iterator[Pixels]:
     """Yield one picture (height, width, 3) per request, in order.
 
     Args:
-        pipeline: a diffusers text-to-image pipeline.
+        model: paints, with its own guidance.
         width: pictures per batch; part of the result, since other widths round differently.
         steps: denoising steps.
-        guidance: classifier-free guidance scale; 1 is none.
 
     Raises:
         UserError: a prompt is longer than the base model reads; a picture is not finite.
     """
-    refuse_long((request.prompt for request in requests), pipeline.tokenizer)
+    model.refuse_long([request.prompt for request in requests])
     for start in range(0, len(requests), width):
         part = list(requests[start : start + width])
         padded = part + [part[-1]] * (width - len(part))
-        pictures = pipeline(
-            prompt=[request.prompt for request in padded],
-            generator=[torch.Generator().manual_seed(request.seed) for request in padded],
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            output_type="np",
-        ).images
+        generators = [torch.Generator().manual_seed(request.seed) for request in padded]
+        pictures = model.paint([request.prompt for request in padded], generators, steps)
         for request, picture in zip(part, pictures, strict=False):
             if not np.isfinite(picture).all():
                 raise UserError(

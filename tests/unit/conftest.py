@@ -1,27 +1,21 @@
-import gzip
-
 import pytest
 import torch
 from hypothesis import settings
 
+from tests.checkpoints import SIDE, build, clip_tokenizer
 from tests.unit.tiny import unet
+from unpaint.lineage.manifest import Manifest
+from unpaint.models.checkpoint import describe, strip_paths
 
 torch.set_num_threads(1)
+torch.backends.cuda.enable_cudnn_sdp(False)  # as for every stage
 settings.register_profile("unit", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from open_clip.tokenizer import SimpleTokenizer, default_bpe
-    from transformers import CLIPTokenizer
-
-    # bytes, bytes that end a word, the first merges: enough for tests, and quick to load
-    words = list(SimpleTokenizer().encoder)[: 512 + 300]
-    vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    with gzip.open(default_bpe(), "rt", encoding="utf-8") as file:
-        merges = [tuple(line.split()) for line in file.read().split("\n")[1:301]]
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=16)
+    return clip_tokenizer(16)
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +49,20 @@ def pipeline(tokenizer):
     )
     made.set_progress_bar_config(disable=True)
     return made
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tokenizer, tmp_path_factory):
+    """Per family its base.json, built when it is first asked for."""
+    made = {}
+
+    def find(family):
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family)
+            build(family, tokenizer, folder / "pipeline")
+            strip_paths(folder / "pipeline")
+            describe(folder / "base.json", folder / "pipeline", Manifest("base", {"family": family}, {}), SIDE)
+            made[family] = folder / "base.json"
+        return made[family]
+
+    return find

@@ -85,20 +85,23 @@ def test_captions_of_the_user_s_own_are_led_to_the_retain_prompts_in_turn_but_wh
 class Planted:
     """A denoiser that predicts a number per ink, times its row's timestep and noise: a row of its own scale."""
 
-    timesteps = 1000
     number: ClassVar = {"red": 1.0, "blue": 4.0, "pink": 2.5, "green": -1.0}
 
     def __init__(self):
         self.module = torch.nn.Linear(1, 1)
         self.batches = []
 
-    def residuals(self, latents, embeddings, noise, timesteps):
+    def spread(self, count):
+        return (torch.arange(count) * 1000 + 500) // count
+
+    def residuals(self, latents, conditions, noise, times):
         self.batches.append(len(latents))
-        return embeddings[:, :1, :1, None] * timesteps[:, None, None, None] * noise
+        return conditions["text"][:, :1, :1, None] * times[:, None, None, None] * noise
 
 
 def embed(prompts):
-    return torch.tensor([[[next(n for ink, n in Planted.number.items() if f"a {ink} " in p)]] for p in prompts])
+    numbers = [[[next(n for ink, n in Planted.number.items() if f"a {ink} " in p)]] for p in prompts]
+    return {"text": torch.tensor(numbers)}
 
 
 def ranked(rows, batch=7):
@@ -106,7 +109,7 @@ def ranked(rows, batch=7):
     distinct = sorted(set(prompts))
     belongs = torch.tensor([distinct.index(prompt) for prompt in prompts])
     zeros = torch.zeros(len(rows), 1, 2, 2)
-    encoded = Encoded(zeros, zeros, embed(distinct), belongs, belongs.clone(), torch.zeros(1, 1))
+    encoded = Encoded(zeros, zeros, embed(distinct), belongs, belongs.clone(), {"text": torch.zeros(1, 1)})
     planted = Planted()
     found = distances(RED, prompts, encoded, led(rows, "nearest", [RED, BLUE]), planted, embed, batch)
     assert max(planted.batches) <= batch

@@ -5,15 +5,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from tests.checkpoints import BUILDERS
+from tests.unit.test_families import METHODS, base_model, corpus, halved, requests
+from tests.unit.test_families import SETTINGS as FAMILY_SETTINGS
 from tests.unit.test_loop import ANCHORED, FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
 from tests.unit.tiny import pairs
-from unpaint import warm
+from unpaint import warm, weights
+from unpaint.lineage.manifest import Manifest, sha256
+from unpaint.models.base_model import load_denoiser, network_of
+from unpaint.models.conditions import moved, taken
 from unpaint.nearest import Anchors, distances
 from unpaint.resume import Resume
-from unpaint.unlearn import loop
+from unpaint.sample import render
+from unpaint.unlearn import loop, methods
 
 
 @pytest.mark.gpu
@@ -38,11 +46,13 @@ def test_a_gpu_ranks_anchors_as_the_cpu_does():
     prompts = [f"{number}" for number in range(len(FORGET))]
     target = dict.fromkeys(prompts, ("a", "b"))
     anchors = Anchors(target, {prompt: {"one": "0", "two": "1"} for prompt in prompts}, {})
-    texts = pairs(seed=3).embeddings
+    texts = pairs(seed=3).conditions
     here, there = denoiser(), denoiser()
     there.module.to("cuda")
     expected, found = (
-        distances(("a", "b"), prompts, FORGET, anchors, model, lambda asked: texts[[int(text) for text in asked]], 4)
+        distances(
+            ("a", "b"), prompts, FORGET, anchors, model, lambda asked: taken(texts, [int(text) for text in asked]), 4
+        )
         for model in (here, there)
     )
     assert found == pytest.approx(expected, rel=1e-3)
@@ -76,3 +86,40 @@ def test_a_fork_of_the_warm_process_may_use_the_gpu(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "no warm process" not in done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("family", BUILDERS)
+def test_every_family_errs_on_a_gpu_as_on_the_cpu(checkpoints, family):
+    forget, _ = corpus(base_model(checkpoints(family), family), family)
+    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    errors = []
+    for device in ("cpu", "cuda"):
+        there = load_denoiser(checkpoints(family), device)
+        given = forget.mean, taken(forget.conditions, forget.prompt), noise, there.spread(4)
+        with torch.no_grad():
+            errors.append(there.residuals(*on(given, device)).cpu())
+    torch.testing.assert_close(errors[1], errors[0], rtol=1e-3, atol=1e-3)
+
+
+def on(given, device):
+    return [moved(each, device) if isinstance(each, dict) else each.to(device) for each in given]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("scope", ["full", "lora"])
+@pytest.mark.parametrize("family", BUILDERS)
+def test_every_family_unlearns_and_paints_on_a_gpu_in_half_precision(checkpoints, tmp_path, family, scope):
+    path = halved(checkpoints(family), tmp_path)
+    model = base_model(path, family, "cuda")
+    forget, retain = corpus(model, family)
+    settings = FAMILY_SETTINGS | METHODS["rgd"] | {"scope": scope, "unprompted": 0.0, "gradient_checkpointing": True}
+    denoised = load_denoiser(path, "cuda", scope)
+    first, _ = loop.unlearn(denoised, forget, retain, methods.find(settings), settings, seed=0)
+    assert first.retain_loss == 0
+    trained = {name: value for name, value in denoised.module.named_parameters() if value.requires_grad}
+    stamp = Manifest("unlearn", {"method": settings, "seed": 0}, {"base": sha256(path)})
+    weights.write(tmp_path / "model.safetensors", trained, stamp)
+    weights.apply(network_of(model), tmp_path / "model.safetensors", path)
+    once, twice = (next(render(model, requests(family)[:1], width=1, steps=2)) for _ in range(2))
+    assert np.array_equal(once, twice)

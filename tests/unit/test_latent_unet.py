@@ -7,7 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    DiffusionPipeline,
+    EDMEulerScheduler,
+    UNet2DConditionModel,
+)
 from safetensors.torch import load_file
 
 from tests.unit.tiny import pairs, unet
@@ -17,9 +24,11 @@ from unpaint.export import export
 from unpaint.lineage import manifest as manifests
 from unpaint.lineage.manifest import Manifest, sha256
 from unpaint.models import checkpoint
+from unpaint.models.base_model import embed, encode, led_to, load_base_model, load_denoiser, network_of
 from unpaint.models.checkpoint import describe, load, strip_paths
 from unpaint.models.denoiser import train_scope
-from unpaint.models.latent_unet import LatentUNet, embed, encode, led_to, load_denoiser, load_pipeline
+from unpaint.models.discrete import training_schedule
+from unpaint.models.latent_unet import LatentUNet, StableDiffusion
 from unpaint.sample import render
 
 
@@ -29,7 +38,7 @@ def base(pipeline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("base")
     pipeline.save_pretrained(folder / "pipeline", safe_serialization=True)
     strip_paths(folder / "pipeline")
-    describe(folder / "base.json", folder / "pipeline", Manifest("base", {"seed": 3}, {}))
+    describe(folder / "base.json", folder / "pipeline", Manifest("base", {"seed": 3}, {}), 16)
     return folder / "base.json"
 
 
@@ -48,21 +57,24 @@ def test_squared_residuals_are_the_errors_of_diffusers_training_script(kind, sch
         "sample": latents,
     }
     expected = torch.nn.functional.mse_loss(module(noised, timesteps, texts).sample, targets[kind], reduction="none")
-    found = LatentUNet(module, noising).residuals(latents, texts, noise, timesteps)
+    found = LatentUNet(module, noising).residuals(latents, {"text": texts}, noise, timesteps)
     torch.testing.assert_close(found.square(), expected)
 
 
 def test_an_unknown_prediction_type_is_refused():
-    denoiser = LatentUNet(unet(), DDPMScheduler())
-    denoiser.scheduler.register_to_config(prediction_type="flow")
-    given = pairs(2)
-    with pytest.raises(UserError, match=r"^scheduler_config.json: prediction_type flow is not known to this family$"):
-        denoiser.residuals(given.mean, given.embeddings[:2], given.mean, torch.tensor([1, 2]))
+    with pytest.raises(UserError, match=r"^scheduler_config.json: prediction_type flow is none of epsilon, v_pred"):
+        LatentUNet(unet(), DDPMScheduler(prediction_type="flow"))
+
+
+def test_a_sampler_that_tells_no_betas_is_no_schedule_of_training():
+    assert training_schedule(DDIMScheduler(beta_end=0.1).config).betas[-1] == pytest.approx(0.1)
+    with pytest.raises(UserError, match=r"EDMEulerScheduler names no schedule of betas"):
+        training_schedule({**EDMEulerScheduler().config, "_class_name": "EDMEulerScheduler"})
 
 
 def pictures(pipeline, requests, width=3):
     wanted = [SimpleNamespace(prompt=prompt, seed=seed) for prompt, seed in requests]
-    return list(render(pipeline, wanted, width=width, steps=2, guidance=2.0))
+    return list(render(StableDiffusion(pipeline, 16, 2.0), wanted, width=width, steps=2))
 
 
 REQUESTS = [("a red two", 1), ("a blue seven on green", 2), ("a red two", 3), ("four", 2**47), ("", 5)]
@@ -82,13 +94,15 @@ def test_every_batch_is_of_the_same_width_however_few_pictures_are_left(pipeline
     seen = []
 
     class Watched:
-        tokenizer = pipeline.tokenizer
+        def refuse_long(self, prompts):
+            assert len(prompts) == 5
 
-        def __call__(self, prompt, generator, **_):
-            seen.append((len(prompt), len(generator)))
-            return SimpleNamespace(images=np.zeros((len(prompt), 2, 2, 3)))
+        def paint(self, prompts, generators, _):
+            seen.append((len(prompts), len(generators)))
+            return np.zeros((len(prompts), 2, 2, 3))
 
-    assert len(pictures(Watched(), REQUESTS, width=4)) == 5
+    wanted = [SimpleNamespace(prompt=prompt, seed=seed) for prompt, seed in REQUESTS]
+    assert len(list(render(Watched(), wanted, width=4, steps=2))) == 5
     assert seen == [(4, 4), (4, 4)]
 
 
@@ -116,7 +130,8 @@ def test_global_randomness_does_not_reach_a_picture(pipeline):
 def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_prompt(pipeline):
     given = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     prompts = ["b two", "a one", "b two"]
-    found = encode(pipeline, given, prompts, batch=2)
+    model = StableDiffusion(pipeline, 16, 2.0)
+    found = encode(model, given, prompts, batch=2)
     with torch.no_grad():
         posterior = pipeline.vae.encode(given / 127.5 - 1).latent_dist
         texts = pipeline.encode_prompt(["b two"], "cpu", 1, False)[0][0]
@@ -125,14 +140,16 @@ def test_encoding_gives_the_scaled_posterior_and_an_embedding_per_distinct_promp
     scale = pipeline.vae.config.scaling_factor
     torch.testing.assert_close(found.mean, posterior.mean * scale, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.std, posterior.std * scale, rtol=1e-4, atol=1e-5)
-    assert (len(found), len(found.embeddings), found.prompt[0]) == (3, 2, found.prompt[2])
-    torch.testing.assert_close(found.embeddings[found.prompt[0]], texts, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.unprompted, negative, rtol=1e-4, atol=1e-5)
+    own = found.conditions["text"]
+    assert (len(found), len(own), found.prompt[0]) == (3, 2, found.prompt[2])
+    torch.testing.assert_close(own[found.prompt[0]], texts, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.unprompted["text"], negative, rtol=1e-4, atol=1e-5)
     assert torch.equal(found.anchor, found.prompt)
-    led = led_to(pipeline, found, ["b two", "c three", "a one"], batch=2)
-    torch.testing.assert_close(led.embeddings[led.anchor[[0, 2]]], found.embeddings[found.prompt[:2]])
-    torch.testing.assert_close(led.embeddings[led.anchor[1]], embed(pipeline, ["c three"], batch=2)[0])
-    assert torch.equal(led.embeddings[led.prompt], found.embeddings[found.prompt])
+    led = led_to(model, found, ["b two", "c three", "a one"], batch=2)
+    there = led.conditions["text"]
+    torch.testing.assert_close(there[led.anchor[[0, 2]]], own[found.prompt[:2]])
+    torch.testing.assert_close(there[led.anchor[1]], embed(model, ["c three"], batch=2)["text"][0])
+    assert torch.equal(there[led.prompt], own[found.prompt])
 
 
 def test_an_encoded_corpus_round_trips_in_the_same_bytes(tmp_path):
@@ -141,8 +158,12 @@ def test_an_encoded_corpus_round_trips_in_the_same_bytes(tmp_path):
         encoded.write(path, pairs(), Manifest("encode", {}, {"corpus": "c"}))
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert manifests.read(paths[0]).inputs == {"corpus": "c"}
-    for name, value in vars(pairs()).items():
-        assert torch.equal(getattr(encoded.read(paths[0]), name), value)
+    found, given = encoded.read(paths[0]), pairs()
+    for name in ("mean", "std", "prompt", "anchor"):
+        assert torch.equal(getattr(found, name), getattr(given, name))
+    for one, other in ((found.conditions, given.conditions), (found.unprompted, given.unprompted)):
+        assert one.keys() == other.keys()
+        assert torch.equal(one["text"], other["text"])
 
 
 def test_a_truncated_encoded_corpus_is_refused(tmp_path):
@@ -176,7 +197,7 @@ def unlearned(base, path, scope="cross-attention", to=None):
 def output(module):
     given = pairs(2)
     with torch.no_grad():
-        return module.eval()(given.mean, torch.tensor([10, 500]), given.embeddings[:2]).sample
+        return module.eval()(given.mean, torch.tensor([10, 500]), given.conditions["text"][:2]).sample
 
 
 SCOPES = ["full", "cross-attention", "lora"]
@@ -185,7 +206,7 @@ SCOPES = ["full", "cross-attention", "lora"]
 @pytest.mark.parametrize("scope", SCOPES)
 def test_applied_weights_are_the_network_that_was_unlearned(base, tmp_path, scope):
     module = unlearned(base, tmp_path / "m.safetensors", scope)
-    own = load_pipeline(base, "cpu").unet
+    own = network_of(load_base_model(base, "cpu"))
     before = output(own)
     manifest = weights.apply(own, tmp_path / "m.safetensors", base)
     assert manifest.settings["method"]["scope"] == scope
@@ -262,7 +283,7 @@ def test_a_flipped_byte_of_a_base_model_is_found(copy):
     message = (
         r"not the file that base.json lists \(truncated or changed\); restore it with `dvc checkout` or make it again$"
     )
-    for opened in (lambda: load_denoiser(copy, "cpu"), lambda: load_pipeline(copy, "cpu")):
+    for opened in (lambda: load_denoiser(copy, "cpu"), lambda: load_base_model(copy, "cpu")):
         with pytest.raises(UserError, match=message):
             opened()
 
@@ -291,7 +312,7 @@ def test_a_base_model_written_in_two_folders_has_the_same_bytes_and_no_path_in_t
         shutil.rmtree(folder / "pipeline")
         again.save_pretrained(folder / "pipeline", safe_serialization=True)
         strip_paths(folder / "pipeline")
-        describe(folder / "base.json", folder / "pipeline", Manifest("base", {}, {}))
+        describe(folder / "base.json", folder / "pipeline", Manifest("base", {}, {}), 16)
     names = [sorted(path.relative_to(folder) for path in folder.rglob("*.*")) for folder in folders]
     assert names[0] == names[1]
     for name in names[0]:

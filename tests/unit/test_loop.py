@@ -1,5 +1,6 @@
 """The loop on a tiny U-Net: its telemetry is measured, its guarantee holds, its runs repeat."""
 
+import gc
 import math
 from dataclasses import astuple, replace
 
@@ -9,6 +10,7 @@ from diffusers import DDPMScheduler
 
 from tests.unit.tiny import pairs, unet
 from unpaint.errors import UserError
+from unpaint.models.conditions import taken
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.resume import Resume
 from unpaint.unlearn import loop
@@ -28,6 +30,7 @@ SETTINGS = {
     "hold": 1.0,
     "settle": 0.0,
     "retain_weight": 2.0,
+    "gradient_checkpointing": False,
     "unprompted": 0.25,
     "retain_target": "pictures",
     "truncation": {"mode": "clamp", "value": 50.0},
@@ -262,6 +265,30 @@ def test_each_step_s_gram_is_of_that_step_s_gradients_alone(monkeypatch):
     torch.testing.assert_close(seen[1], true(own), rtol=1e-4, atol=1e-7)
 
 
+def test_a_pass_through_the_network_finds_two_gradients_at_most(monkeypatch):
+    """That of the forget loss and that of the retain batches so far; nothing of the step before."""
+    model, found = denoiser(), []
+    parameter = model.module.time_embedding.linear_2.weight
+    plain = model.residuals
+
+    def alive():
+        gc.collect()
+        there = {
+            each.data_ptr() for each in gc.get_objects() if torch.is_tensor(each) and each.shape == parameter.shape
+        }
+        return len(there if parameter.grad is None else there | {parameter.grad.data_ptr()})
+
+    def counting(*given):
+        found.append(alive())
+        return plain(*given)
+
+    before = alive()
+    monkeypatch.setattr(model, "residuals", counting)
+    run(model, method=Method(SURGERIES["pcgrad"], retain_batches=2))
+    moments = 2
+    assert [count - before for count in found] == [0, 1, 2, *[moments, moments + 1, moments + 2] * 2]
+
+
 def test_lora_trains_adapters_alone():
     model = denoiser()
     before = values(model)
@@ -337,8 +364,10 @@ def inputs(*where, corpus=FORGET):
 
 
 def test_the_noise_of_a_row_depends_on_neither_its_batch_mates_nor_its_place():
-    for one, other in zip(inputs([1, 4, 2], 7, 3, "forget"), inputs([2, 0], 7, 3, "forget"), strict=True):
-        assert torch.equal(one[2], other[0])
+    together, apart = inputs([1, 4, 2], 7, 3, "forget"), inputs([2, 0], 7, 3, "forget")
+    for name in ("latents", "noise", "times"):
+        assert torch.equal(getattr(together, name)[2], getattr(apart, name)[0])
+    assert same(taken(together.conditions, [2]), taken(apart.conditions, [0]))
 
 
 def test_noise_differs_between_steps_rows_roles_and_seeds():
@@ -355,8 +384,8 @@ def test_a_row_that_a_batch_holds_twice_is_noised_twice():
 
 def test_latents_and_prompts_are_the_corpus_s_own():
     rows = [0, 3]
-    latents, embeddings, _, timesteps = inputs(rows, 0, 0, "retain", corpus=RETAIN)
-    assert torch.equal(embeddings, RETAIN.embeddings[RETAIN.prompt[rows]])
+    latents, told, _, timesteps = inputs(rows, 0, 0, "retain", corpus=RETAIN)
+    assert torch.equal(told["text"], RETAIN.conditions["text"][RETAIN.prompt[rows]])
     assert ((latents - RETAIN.mean[rows]).abs() <= 6 * RETAIN.std[rows]).all()
     assert not torch.equal(latents, RETAIN.mean[rows])
     assert all(0 <= at < 100 for at in timesteps)
@@ -365,10 +394,10 @@ def test_latents_and_prompts_are_the_corpus_s_own():
 def test_a_share_of_the_retain_pictures_and_no_forget_picture_is_seen_without_its_prompt(monkeypatch):
     seen, rows, original = {"forget": [], "retain": []}, pairs(200, seed=3), LatentUNet.residuals
 
-    def residuals(self, latents, embeddings, noise, timesteps):
-        silent = (embeddings == rows.unprompted).flatten(1).all(1)
+    def residuals(self, latents, told, noise, times):
+        silent = (told["text"] == rows.unprompted["text"]).flatten(1).all(1)
         seen["forget" if len(seen["forget"]) <= len(seen["retain"]) else "retain"].append(silent)
-        return original(self, latents, embeddings, noise, timesteps)
+        return original(self, latents, told, noise, times)
 
     monkeypatch.setattr(LatentUNet, "residuals", residuals)
     run(denoiser(), rows, rows, batch=200, steps=2)
@@ -380,9 +409,9 @@ def test_a_prompt_left_out_changes_nothing_else_of_a_row():
     where = [0, 1, 2, 3, 4, 5], 0, 0, "retain"
     (latents, said, noise, timesteps), (other, partly, *rest) = inputs(*where), inputs(*where, 0.5)
     assert all(torch.equal(one, two) for one, two in zip((latents, noise, timesteps), (other, *rest), strict=True))
-    kept = (said == partly).flatten(1).all(1)
+    kept = (said["text"] == partly["text"]).flatten(1).all(1)
     assert 0 < kept.sum() < 6
-    assert (partly[~kept] == FORGET.unprompted).all()
+    assert (partly["text"][~kept] == FORGET.unprompted["text"]).all()
 
 
 @pytest.mark.parametrize(("count", "batch"), [(6, 2), (7, 3), (5, 8)])
@@ -451,6 +480,10 @@ def test_an_unknown_truncation_mode_is_refused():
 ANCHORED = {"mode": "anchor", "value": 1.5}
 
 
+def anchors_of(rows):
+    return taken(FORGET.conditions, FORGET.anchor[rows])
+
+
 def test_led_to_its_anchor_a_network_comes_nearer_to_what_the_base_model_predicts_for_it():
     model, base = denoiser("v_prediction"), Frozen(denoiser("v_prediction"))
     alone = Method(lambda products, weight: (products.new_tensor(1.0), products.new_tensor(1e-9)))
@@ -459,7 +492,7 @@ def test_led_to_its_anchor_a_network_comes_nearer_to_what_the_base_model_predict
     for step in run(model, method=alone, **changes):
         rows = loop._rows(6, 6, step.step - 1, 0)
         given = loop._inputs(model, FORGET, rows, 0, step.step - 1, "forget")
-        own, asked = base.led(given, FORGET.embeddings[FORGET.anchor[rows]])
+        own, asked = base.led(given, anchors_of(rows))
         reached.append(step.forget_loss / (1.5**2 * float((asked - own).square().mean())))
     assert reached[0] == pytest.approx(0, abs=1e-4)
     assert max(reached) <= 1
@@ -474,10 +507,10 @@ def test_a_forget_set_without_anchors_is_refused_before_the_first_step():
 
 def test_the_base_model_is_asked_for_the_rows_own_prompts_and_for_their_anchors():
     base, rows = denoiser(), [0, 4]
-    given, anchors = inputs(rows, 0, 0, "forget"), FORGET.embeddings[FORGET.anchor[rows]]
-    noised = base.scheduler.add_noise(given.latents, given.noise, given.timesteps)
+    given, anchors = inputs(rows, 0, 0, "forget"), anchors_of(rows)
+    noised = base.scheduler.add_noise(given.latents, given.noise, given.times)
     with torch.no_grad():
-        asked = [base.module(noised, given.timesteps, texts).sample for texts in (given.embeddings, anchors)]
+        asked = [base.module(noised, given.times, told["text"]).sample for told in (given.conditions, anchors)]
     for found, predicted in zip(Frozen(base).led(given, anchors), asked, strict=True):
         torch.testing.assert_close(found, predicted - given.noise)
 
@@ -490,8 +523,8 @@ def test_the_goal_stays_the_base_model_s_while_the_model_changes(monkeypatch):
     assert len(seen) == SETTINGS["steps"]
     for (_, given, anchors), goal in seen:
         assert all(torch.equal(one, other) for one, other in zip(true(untouched, given, anchors), goal, strict=True))
-    firsts = [FORGET.embeddings[FORGET.anchor[loop._rows(6, 2, step, 0)]] for step in range(SETTINGS["steps"])]
-    assert all(torch.equal(anchors, first) for ((_, _, anchors), _), first in zip(seen, firsts, strict=True))
+    firsts = [anchors_of(loop._rows(6, 2, step, 0)) for step in range(SETTINGS["steps"])]
+    assert all(same(anchors, first) for ((_, _, anchors), _), first in zip(seen, firsts, strict=True))
 
 
 def test_a_retain_target_of_the_base_model_starts_at_nothing_and_then_measures_the_distance_from_it():

@@ -14,10 +14,10 @@ FITS, LONG = "a red one", "a red one at the top of it"
 
 
 def test_a_caption_longer_than_the_base_model_s_tokens_is_refused():
-    refuse_long([FITS], _tokenizer(8))
-    message = r"^'a red one at the top of it' has 10 tokens, and the base model reads 8; shorten it, or raise"
+    refuse_long([FITS], _tokenizer(8), 8)
+    message = r"^'a red one at the top of it' has 10 tokens, and the base model reads 8; shorten it, or take"
     with pytest.raises(UserError, match=message):
-        refuse_long([FITS, LONG], _tokenizer(8))
+        refuse_long([FITS, LONG], _tokenizer(8), 8)
 
 
 def test_a_text_longer_than_the_judge_s_tokens_is_refused():

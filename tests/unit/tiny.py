@@ -28,8 +28,8 @@ def pairs(rows=6, seed=0, dtype=torch.float32):
     return Encoded(
         mean=torch.randn(rows, 4, 8, 8, generator=random).to(dtype),
         std=torch.full((rows, 4, 8, 8), 0.01, dtype=dtype),
-        embeddings=torch.randn(3, 5, 8, generator=random).to(dtype),
+        conditions={"text": torch.randn(3, 5, 8, generator=random).to(dtype)},
         prompt=torch.arange(rows) % 3,
         anchor=torch.arange(1, rows + 1) % 3,
-        unprompted=torch.randn(5, 8, generator=random).to(dtype),
+        unprompted={"text": torch.randn(5, 8, generator=random).to(dtype)},
     )

@@ -17,7 +17,7 @@ from tests.world import environment, make_project, run
 from unpaint import corpus, encoded
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
-from unpaint.models.latent_unet import embed, load_pipeline
+from unpaint.models.base_model import embed, load_base_model
 
 MODELS = ("rgd", "rg", "graddiff")
 MADE = ("model.safetensors", "training.tsv", "README.md", "samples.parquet", "samples.rows.tsv", "metrics.json")
@@ -69,16 +69,17 @@ def test_each_row_of_the_forget_set_is_led_to_the_same_prompt_with_another_value
     forget = encoded.read(finished / "results/seven/encoded/forget.safetensors")
     retain = encoded.read(finished / "results/seven/encoded/retain.safetensors")
     assert torch.equal(retain.anchor, retain.prompt)
-    own, anchors = forget.embeddings[forget.prompt], forget.embeddings[forget.anchor]
+    text = forget.conditions["text"]
+    own, anchors = text[forget.prompt], text[forget.anchor]
     assert all(not torch.equal(one, other) for one, other in zip(own, anchors, strict=True))
     note = json.loads((finished / "results/seven/encoded/forget.safetensors.run.json").read_text())
     ranked = note["found"]["anchors"]["seven"]
     nearest = next(iter(ranked))
     assert (set(ranked), min(ranked.values())) == (digits, ranked[nearest])
     assert f"Led from seven to <b>{nearest}</b>" in (finished / "results/report.html").read_text()
-    pipeline = load_pipeline(finished / "results/base/base.json", "cpu")
+    model = load_base_model(finished / "results/base/base.json", "cpu")
     rows = corpus.read(finished / "results/seven/images/forget.parquet")
-    expected = embed(pipeline, [row.prompt.replace("seven", nearest) for row in rows], 8)
+    expected = embed(model, [row.prompt.replace("seven", nearest) for row in rows], 8)["text"]
     torch.testing.assert_close(anchors, expected, rtol=1e-4, atol=1e-5)
 
 

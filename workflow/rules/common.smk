@@ -63,3 +63,37 @@ def listing(folder):
 def pictures(folder):
     """Every file of a folder of own pictures. Too many for a command line: a stage gets the listing."""
     return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+
+
+def trained():
+    """Whether the base model is trained here; else it is a checkpoint from elsewhere."""
+    return config["base"]["source"] == "results/world.parquet"
+
+
+def memory():
+    """Of a job that holds the base model, in MB: a checkpoint's files, twice where they are in half precision."""
+    if trained():
+        return 4000
+    pin = PARAMS.parent / config["base"]["source"]
+    return 4000 + 2 * json.loads(pin.read_text(encoding="utf-8"))["bytes"] // 10**6
+
+
+def base_threads():
+    """The threads of the base model's job: nothing else can run beside its training."""
+    return config["base"]["threads"] if trained() else 1
+
+
+def pipeline_files():
+    """The files of the base model's pipeline that its job writes: of a checkpoint only what it says of itself."""
+    said = ["model_index.json", "scheduler/scheduler_config.json"]
+    made = [
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    ]
+    return said + made if trained() else said

@@ -15,9 +15,7 @@ rule encode:
             "nearest.py",
             "encoded.py",
             "corpus.py",
-            "models/checkpoint.py",
-            "models/denoiser.py",
-            "models/latent_unet.py",
+            "models",
         ),
         env="workflow/envs/torch.yaml",
     output:
@@ -30,7 +28,7 @@ rule encode:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=memory(),
         runtime=60,
     params:
         settings=lambda w: settings("threads", "device", "sampling", set=w.set),

@@ -17,8 +17,7 @@ rule images:
             "corpus.py",
             "encoded.py",
             "diversify/grammar.py",
-            "models/checkpoint.py",
-            "models/latent_unet.py",
+            "models",
         ),
         env="workflow/envs/torch.yaml",
     output:
@@ -32,7 +31,7 @@ rule images:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=memory(),
         runtime=120,
     params:
         settings=lambda w: settings("threads", "device", "sampling", set=w.set, source=source_of(w)),

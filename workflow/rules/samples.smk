@@ -31,7 +31,7 @@ rule samples:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=memory(),
         runtime=120,
     params:
         settings=lambda w: settings("threads", "device", "sampling"),
@@ -60,7 +60,7 @@ rule samples_base:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=memory(),
         runtime=120,
     params:
         settings=lambda w: settings("threads", "device", "sampling"),

@@ -25,7 +25,7 @@ rule unlearn:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=memory(),
         runtime=240,
     params:
         settings=lambda w: settings("threads", "device", method=config["methods"][w.method], seed=int(w.seed)),

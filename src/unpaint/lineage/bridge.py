@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unpaint.corpus import read_json
-from unpaint.errors import UserError
-from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake, some
+from unpaint.errors import UserError, some
+from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
 from unpaint.lineage.manifest import sha256
 
 

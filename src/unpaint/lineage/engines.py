@@ -6,12 +6,15 @@ import csv
 import io
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unpaint.errors import UserError
+from unpaint.errors import UserError, some
+
+CHOICES = {"data/sets", "data/worlds"}
+"""Folders of what a user brings: a stage depends on all of it, and which of it is read, if any, is a parameter."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,11 @@ def repository() -> Any:
 def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
     """Where the two graphs disagree, in words; empty if they are one.
 
-    A stage may depend on a folder where the rule lists the files in it.
+    A stage may depend on a folder, or make one, where the rule lists the files in it.
     """
-    made = {rule.outputs: rule for rule in rules}
     kept = {stage.outputs: stage for stage in stages}
+    whole = {path for outputs in kept for path in outputs}
+    made = {frozenset(_covering(path, whole) for path in rule.outputs): rule for rule in rules}
     found = [f"rule {rule.name}: no stage makes {_some(rule.outputs)}" for key, rule in made.items() if key not in kept]
     found += [
         f"stage {stage.name}: no rule makes {_some(stage.outputs)}" for key, stage in kept.items() if key not in made
@@ -125,21 +129,19 @@ def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:
         read, known = rule.inputs, stage.inputs
         if unseen := {path for path in read if not any(_covers(dep, path) for dep in known)}:
             found.append(f"stage {stage.name}: {_some(unseen)} is an input of the rule and no dependency")
-        # a folder of choices: which of them is read, if any, is a parameter
-        if unread := {
-            dep for dep in known - {"data/sets", "data/worlds"} if not any(_covers(dep, path) for path in read)
-        }:
+        if unread := {dep for dep in known - CHOICES if not any(_covers(dep, path) for path in read)}:
             found.append(f"stage {stage.name}: {_some(unread)} is a dependency and no input of the rule")
     return sorted(set(found))
 
 
+def _covering(path: str, folders: Set[str]) -> str:
+    """The path itself, or the folder among `folders` that it is in."""
+    above = (parent.as_posix() for parent in PurePosixPath(path).parents)
+    return path if path in folders else next((parent for parent in above if parent in folders), path)
+
+
 def _covers(dependency: str, path: str) -> bool:
     return path == dependency or path.startswith(f"{dependency}/")
-
-
-def some(names: Sequence[str], shown: int) -> str:
-    """The first `shown` of names, and how many more there are."""
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def _some(paths: Iterable[str]) -> str:

@@ -66,7 +66,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
     outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
     listings = {role for role in inputs if roles[role][0] == "listing"}
     manifest = Manifest(stage.__name__, settings, _hashes(inputs, listings))
-    device = _prepare_torch(settings)
+    device = prepare_torch(settings)
 
     partial = {role: path.with_name(f".partial-{os.getpid()}-{path.name}") for role, path in outputs.items()}
     try:
@@ -152,13 +152,15 @@ def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:
     return roles
 
 
-def _prepare_torch(settings: Settings) -> str:
+def prepare_torch(settings: Settings) -> str:
     """Set threads and determinism for stages that compute, and name the device; importing torch costs seconds."""
     if "device" not in settings:
         return "cpu"
     import torch
 
     keep_freed_memory()
+    # in half precision its gradients of FLUX.1 were not finite (torch 2.11 on an H200); other kernels' are
+    torch.backends.cuda.enable_cudnn_sdp(False)
     torch.set_num_threads(settings["threads"])
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -223,6 +225,12 @@ def _move(source: Path, target: Path) -> list[Path]:
             final.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, final)
             moved.append(final)
+    # what another kind of model left there is no part of this one
+    for path in sorted(target.rglob("*"), reverse=True):
+        if path.is_file() and path not in moved:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
     return moved
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
@@ -14,10 +15,36 @@ from unpaint.lineage.manifest import KEY, Manifest, sha256, write_json
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A base model on disk: its pipeline folder and the recorded sha256 of each file, by relative path."""
+    """A base model on disk, as its base.json has it.
 
-    folder: Path
+    Attributes:
+        path: base.json.
+        place: where the pipeline is: `pipeline`, a folder beside base.json; `folder`, one of the project; or
+            `repository` and `revision` of the Hub.
+        files: the recorded sha256 of each file, by relative path.
+        side: of its pictures, in pixels.
+        precision: what it computes in, float32 or bfloat16.
+    """
+
+    path: Path
+    place: Mapping[str, str]
     files: Mapping[str, str]
+    side: int
+    precision: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its pipeline.
+
+        Raises:
+            UserError: it is of the Hub, and not in the cache on this machine.
+        """
+        if "pipeline" in self.place:
+            return self.path.parent / self.place["pipeline"]
+        if "folder" in self.place:
+            # results/base/base.json stands three below the project
+            return self.path.absolute().parents[2] / self.place["folder"]
+        return cached(self.place["repository"], self.place["revision"])
 
     def verified(self, *parts: str) -> Path:
         """The pipeline folder, once every file of the given subfolders (all, if none) is held against its sha256.
@@ -25,24 +52,33 @@ class Checkpoint:
         Raises:
             UserError: a file is missing, truncated or another one.
         """
+        folder = self.folder
+        remedy = (
+            "restore it with `dvc checkout` or make it again"
+            if "pipeline" in self.place
+            else "bring back the pinned one (`unpaint fetch`), or pin anew what is there (`unpaint pin`)"
+        )
         for name, digest in self.files.items():
             if parts and name.partition("/")[0] not in parts:
                 continue
-            path = self.folder / name
+            path = folder / name
             if not path.is_file():
-                raise UserError(f"{path}: missing, base.json lists it; restore it with `dvc checkout` or make it again")
+                raise UserError(f"{path}: missing, base.json lists it; {remedy}")
             if sha256(path) != digest:
-                raise UserError(
-                    f"{path}: not the file that base.json lists (truncated or changed); restore it with `dvc checkout` "
-                    "or make it again"
-                )
-        return self.folder
+                raise UserError(f"{path}: not the file that base.json lists (truncated or changed); {remedy}")
+        return folder
 
 
-def describe(path: Path, folder: Path, manifest: Manifest) -> None:
-    """Write base.json for the pipeline in `folder`, which will stand beside it as `pipeline/`."""
-    files = {name: sha256(folder / name) for name in sorted(_files(folder))}
-    write_json(path, {KEY: manifest.as_dict(), "pipeline": "pipeline", "files": files})
+def describe(path: Path, folder: Path, manifest: Manifest, side: int) -> None:
+    """Write base.json for the pipeline in `folder`, which will stand beside it as `pipeline/`.
+
+    Args:
+        side: of its pictures, in pixels.
+    """
+    names = sorted(found.relative_to(folder).as_posix() for found in folder.rglob("*") if found.is_file())
+    files = {name: sha256(folder / name) for name in names}
+    fields = {"pipeline": "pipeline", "precision": "float32", "side": side, "files": files}
+    write_json(path, {KEY: manifest.as_dict(), **fields})
 
 
 def load(path: Path) -> Checkpoint:
@@ -51,11 +87,34 @@ def load(path: Path) -> Checkpoint:
     Raises:
         UserError: missing or broken.
     """
-    fields = read_json(path)
+    fields: Any = read_json(path)
     try:
-        return Checkpoint(path.parent / fields["pipeline"], fields["files"])
+        place = {key: fields[key] for key in ("pipeline", "folder", "repository", "revision") if key in fields}
+        if set(place) not in ({"pipeline"}, {"folder"}, {"repository", "revision"}):
+            raise KeyError("place")
+        return Checkpoint(path, place, fields["files"], fields["side"], fields["precision"])
     except (KeyError, TypeError):
         raise UserError(f"{path}: not a base.json of Unpaint; make it again") from None
+
+
+def cached(repository: str, revision: str) -> Path:
+    """The folder of a repository in the Hub's cache on this machine.
+
+    Raises:
+        UserError: it is not there.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
+    except IncompleteSnapshotError as error:  # of files that nobody here asked for; ours are held against their hashes
+        return Path(error.snapshot_path)
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"{repository} at {revision} is not in the Hub's cache on this machine; run `unpaint fetch` where there is "
+            "a network and the same HF_HOME"
+        ) from None
 
 
 def strip_paths(folder: Path) -> None:
@@ -64,7 +123,3 @@ def strip_paths(folder: Path) -> None:
         fields = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(fields, dict) and fields.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _files(folder: Path) -> Iterable[str]:
-    return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

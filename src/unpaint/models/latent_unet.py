@@ -1,113 +1,101 @@
-"""U-Nets on latents with cross-attention to one text encoder: Stable Diffusion 1 and 2."""
+"""U-Nets on latents with cross-attention to text: Stable Diffusion 1, 2 and XL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unpaint.encoded import Encoded
-from unpaint.errors import UserError
-from unpaint.models.checkpoint import load
-
-
-class LatentUNet:
-    """A `UNet2DConditionModel` with its training scheduler; implements `Denoiser`."""
-
-    def __init__(self, module: nn.Module, scheduler: Any) -> None:
-        self.module, self.scheduler = module, scheduler
-        self.timesteps = int(scheduler.config.num_train_timesteps)
-
-    def residuals(self, latents: Tensor, embeddings: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Prediction minus target, of the checkpoint's own prediction type (epsilon, v or sample)."""
-        noised = self.scheduler.add_noise(latents, noise, timesteps)
-        predicted: Tensor = self.module(noised, timesteps, embeddings).sample
-        match self.scheduler.config.prediction_type:
-            case "epsilon":
-                target = noise
-            case "v_prediction":
-                target = self.scheduler.get_velocity(latents, noise, timesteps)
-            case "sample":
-                target = latents
-            case other:
-                raise UserError(f"scheduler_config.json: prediction_type {other} is not known to this family")
-        return predicted.float() - target.float()
+from unpaint.corpus import read_json, refuse_long
+from unpaint.models.conditions import Conditions
+from unpaint.models.discrete import Discrete, training_schedule
+from unpaint.models.text_to_image import TextToImage, open_pipeline
 
 
-def load_denoiser(base: Path, device: str) -> LatentUNet:
-    """The denoiser of a base model alone; neither autoencoder nor text encoder is read.
+class LatentUNet(Discrete):
+    """A `UNet2DConditionModel` with its training schedule; implements `Denoiser`.
 
-    Raises:
-        UserError: a file of the base model is missing or changed.
+    Its conditions are `text` (n, tokens, width); of Stable Diffusion XL also `pooled` (n, width) and `time_ids` (n, 6),
+    the sizes and the crop that it was told of each picture.
     """
-    from diffusers import DDPMScheduler, UNet2DConditionModel
 
-    folder = load(base).verified("unet", "scheduler")
-    module = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True).to(device)
-    return LatentUNet(module, DDPMScheduler.from_pretrained(folder / "scheduler"))
-
-
-def load_pipeline(base: Path, device: str) -> Any:
-    """The whole base model as a `StableDiffusionPipeline`.
-
-    Raises:
-        UserError: a file of the base model is missing or changed.
-    """
-    from diffusers import DiffusionPipeline
-
-    folder = load(base).verified()
-    pipeline = DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True).to(device)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    def predict(self, noised: Tensor, conditions: Conditions, times: Tensor) -> Tensor:
+        """See Discrete."""
+        added = None
+        if "pooled" in conditions:
+            added = {"text_embeds": conditions["pooled"], "time_ids": conditions["time_ids"]}
+        predicted: Tensor = self.module(noised, times, conditions["text"], added_cond_kwargs=added).sample
+        return predicted
 
 
-def denoiser_of(pipeline: Any) -> LatentUNet:
-    """The denoiser of a loaded pipeline, with no second copy of its weights."""
-    from diffusers import DDPMScheduler
+class StableDiffusion(TextToImage):
+    """Stable Diffusion 1 and 2: one text encoder."""
 
-    return LatentUNet(pipeline.unet, DDPMScheduler.from_config(pipeline.scheduler.config))
+    network = "unet"
 
+    @property
+    def denoiser(self) -> LatentUNet:
+        """See BaseModel."""
+        return LatentUNet(self.pipeline.unet, training_schedule(self.pipeline.scheduler.config))
 
-@torch.no_grad()
-def encode(pipeline: Any, pictures: Tensor, prompts: Sequence[str], batch: int) -> Encoded:
-    """Latents and prompt embeddings of a corpus, each row its own anchor.
+    def paint(self, prompts: Sequence[str], generators: Sequence[torch.Generator], steps: int) -> Any:
+        """See BaseModel. A safety checker would black out what is to be measured, so it does not look."""
+        self.pipeline.run_safety_checker = lambda pictures, *_: (pictures, None)
+        return super().paint(prompts, generators, steps)
 
-    Args:
-        pictures: (n, 3, height, width), uint8.
-        prompts: n texts; each distinct one is embedded once.
-    """
-    vae, device = pipeline.vae, pipeline.device
-    means, stds = [], []
-    for start in range(0, len(pictures), batch):
-        part = pictures[start : start + batch]
-        posterior = vae.encode(part.to(device, vae.dtype) / 127.5 - 1).latent_dist
-        means.append((posterior.mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor)
-        stds.append(posterior.std * vae.config.scaling_factor)
-    distinct, belongs = _numbered(prompts)
-    embeddings, (unprompted, *_) = embed(pipeline, distinct, batch), embed(pipeline, [""], batch)
-    return Encoded(torch.cat(means), torch.cat(stds), embeddings, belongs, belongs.clone(), unprompted)
+    def refuse_long(self, prompts: Sequence[str]) -> None:
+        """See BaseModel."""
+        refuse_long(prompts, self.pipeline.tokenizer, self.pipeline.tokenizer.model_max_length)
+
+    def conditions(self, prompts: Sequence[str]) -> Conditions:
+        """See BaseModel."""
+        text, _ = self.pipeline.encode_prompt(list(prompts), self.pipeline.device, 1, False)
+        return {"text": text}
 
 
-@torch.no_grad()
-def embed(pipeline: Any, prompts: Sequence[str], batch: int) -> Tensor:
-    """Embeddings of prompts by the pipeline's own text encoder: (n, tokens, width)."""
-    parts = [prompts[start : start + batch] for start in range(0, len(prompts), batch)]
-    return torch.cat([pipeline.encode_prompt(list(part), pipeline.device, 1, False)[0] for part in parts])
+class StableDiffusionXL(TextToImage):
+    """Stable Diffusion XL: two text encoders, and the sizes and the crop of a picture."""
+
+    network = "unet"
+
+    @staticmethod
+    def open(folder: Path, dtype: torch.dtype) -> Any:
+        """See TextToImage; no watermark is hidden in what is to be measured."""
+        pipeline = open_pipeline(folder, dtype)
+        pipeline.watermark = None
+        return pipeline
+
+    @property
+    def denoiser(self) -> LatentUNet:
+        """See BaseModel."""
+        return LatentUNet(self.pipeline.unet, training_schedule(self.pipeline.scheduler.config))
+
+    def refuse_long(self, prompts: Sequence[str]) -> None:
+        """See BaseModel."""
+        refuse_long(prompts, self.pipeline.tokenizer, self.pipeline.tokenizer.model_max_length)
+
+    def conditions(self, prompts: Sequence[str]) -> Conditions:
+        """See BaseModel; of pictures that are `side` wide and high and uncut, as those it renders are."""
+        text, _, pooled, _ = self.pipeline.encode_prompt(
+            list(prompts), device=self.pipeline.device, do_classifier_free_guidance=False
+        )
+        sizes = torch.tensor([[self.side, self.side, 0, 0, self.side, self.side]])
+        return {"text": text, "pooled": pooled, "time_ids": sizes.repeat(len(prompts), 1).to(text)}
+
+    def unprompted(self) -> Conditions:
+        """See BaseModel; zeros, where the checkpoint was trained so."""
+        empty = super().unprompted()
+        if not self.pipeline.config.force_zeros_for_empty_prompt:
+            return empty
+        return {name: tensor if name == "time_ids" else torch.zeros_like(tensor) for name, tensor in empty.items()}
 
 
-def led_to(pipeline: Any, encoded: Encoded, anchors: Sequence[str], batch: int) -> Encoded:
-    """The corpus with the anchor of each row, a prompt."""
-    distinct, belongs = _numbered(anchors)
-    embeddings = torch.cat([encoded.embeddings, embed(pipeline, distinct, batch)])
-    return replace(encoded, embeddings=embeddings, anchor=belongs + len(encoded.embeddings))
+def load_denoiser(folder: Path, device: str, dtype: torch.dtype) -> LatentUNet:
+    """See Family."""
+    from diffusers import UNet2DConditionModel
 
-
-def _numbered(texts: Sequence[str]) -> tuple[list[str], Tensor]:
-    """The distinct texts in order, and which of them each one is."""
-    distinct = sorted(set(texts))
-    index = {text: number for number, text in enumerate(distinct)}
-    return distinct, torch.tensor([index[text] for text in texts])
+    module = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True, torch_dtype=dtype)
+    return LatentUNet(module.to(device), training_schedule(read_json(folder / "scheduler" / "scheduler_config.json")))

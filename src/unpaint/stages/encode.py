@@ -1,4 +1,4 @@
-"""encode: latents and prompt embeddings of a corpus, made once instead of at every step of every model."""
+"""encode: latents of a corpus and what its prompts are to the denoiser, made once, not at every step of every model."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from unpaint import encoded as encodings
-from unpaint.corpus import Row, read, read_json, refuse_long, stack
+from unpaint.corpus import Row, read, read_json, stack
 from unpaint.encoded import Encoded
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, Settings, find_device
-from unpaint.models import latent_unet
+from unpaint.models.base_model import BaseModel, denoiser_of, embed, led_to, load_base_model
+from unpaint.models.base_model import encode as encoding
+from unpaint.models.conditions import Conditions
 from unpaint.nearest import Anchors, chosen, distances
 
 Ranked = dict[str, dict[str, float]]
@@ -33,18 +33,20 @@ def encode(
     """
     ranked: Ranked = {}
     rows, width = read(corpus), settings["sampling"]["width"]
-    pipeline = latent_unet.load_pipeline(base, find_device(settings["device"]))
-    refuse_long((row.prompt for row in rows), pipeline.tokenizer)
+    model = load_base_model(base, find_device(settings["device"]), settings["sampling"]["guidance"])
+    model.refuse_long([row.prompt for row in rows])
     pictures = torch.from_numpy(stack(rows)).permute(0, 3, 1, 2)
-    result = latent_unet.encode(pipeline, pictures, [row.prompt for row in rows], width)
+    result = encoding(model, pictures, [row.prompt for row in rows], width)
     if settings["set"] == "forget":
-        led, ranked = _anchors(rows, anchors, result, pipeline, width)
-        result = latent_unet.led_to(pipeline, result, led, width)
+        led, ranked = _anchors(rows, anchors, result, model, width)
+        result = led_to(model, result, led, width)
     encodings.write(encoded, result, manifest)
     return {"anchors": ranked}
 
 
-def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, width: int) -> tuple[list[str], Ranked]:
+def _anchors(
+    rows: Sequence[Row], path: Path, encoded: Encoded, model: BaseModel, width: int
+) -> tuple[list[str], Ranked]:
     """The anchor of each row, and the rankings that had to be made."""
     ranked: Ranked = {}
     listed = read_json(path)
@@ -55,12 +57,12 @@ def _anchors(rows: Sequence[Row], path: Path, encoded: Encoded, pipeline: Any, w
     )
     prompts = [row.prompt for row in rows]
 
-    def embed(texts: Sequence[str]) -> Tensor:
-        return latent_unet.embed(pipeline, texts, width)
+    def told(texts: Sequence[str]) -> Conditions:
+        return embed(model, texts, width)
 
     @cache
     def ranking(target: tuple[str, str]) -> list[str]:
-        apart = distances(target, prompts, encoded, anchors, latent_unet.denoiser_of(pipeline), embed, width)
+        apart = distances(target, prompts, encoded, anchors, denoiser_of(model), told, width)
         values = ", ".join(f"{value} {far:.3f}" for value, far in apart.items())
         print(f"anchors of {target[1]}, the nearest first (1 is the mean): {values}", file=sys.stderr)
         # a value that no row allows has no distance

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from unpaint import folder
 from unpaint.corpus import Row, encode, read_json, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, progress
+from unpaint.models.base_model import BaseModel, load_base_model
 from unpaint.models.checkpoint import load
-from unpaint.models.latent_unet import load_pipeline
 from unpaint.sample import render
 
 
@@ -32,15 +31,16 @@ def images(
     """
     if settings["source"] == "render":
         wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
-        drawn = _rendered(load_pipeline(base, find_device(settings["device"])), wanted, settings)
+        model = load_base_model(base, find_device(settings["device"]), settings["sampling"]["guidance"])
+        drawn = _rendered(model, wanted, settings)
     else:
-        side = read_json(load(base).verified("vae") / "vae" / "config.json")["sample_size"]
-        drawn = _own(Path(settings["source"]), side)
+        drawn = _own(Path(settings["source"]), load(base).side)
     write(corpus, drawn, manifest, rows)
 
 
-def _rendered(pipeline: Any, wanted: list[Prompt], settings: Settings) -> Iterator[Row]:
-    pictures = render(pipeline, wanted, **settings["sampling"])
+def _rendered(model: BaseModel, wanted: list[Prompt], settings: Settings) -> Iterator[Row]:
+    sampling = settings["sampling"]
+    pictures = render(model, wanted, width=sampling["width"], steps=sampling["steps"])
     for number, (row, pixels) in enumerate(zip(wanted, pictures, strict=True), 1):
         yield Row(encode(pixels), row.prompt, row.pair, row.seed, row.attributes)
         progress(f"images ({settings['set']})", number, len(wanted))

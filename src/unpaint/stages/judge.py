@@ -43,7 +43,9 @@ def judge(
     device = find_device(settings["device"])
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
-    autoencoder = AutoencoderKL.from_pretrained(load(base).verified("vae") / "vae", use_safetensors=True).to(device)
+    autoencoder = None
+    if (vae := load(base).verified("vae") / "vae").is_dir():  # a base model on pixels has none
+        autoencoder = AutoencoderKL.from_pretrained(vae, use_safetensors=True).to(device)
     refuse_long(_texts(rows, questions), tokenizer)
     easel = EASELS[settings["world"]](
         pixels,

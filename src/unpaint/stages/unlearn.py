@@ -8,7 +8,7 @@ from unpaint import card as cards
 from unpaint import encoded, weights
 from unpaint.lineage.manifest import Manifest, write_text
 from unpaint.lineage.stage import In, Out, Settings, find_device, progress
-from unpaint.models.latent_unet import load_denoiser
+from unpaint.models.base_model import load_denoiser
 from unpaint.resume import Resume
 from unpaint.unlearn import methods
 from unpaint.unlearn.loop import Step
@@ -30,7 +30,7 @@ def unlearn(
     """Write the unlearned weights, `training.tsv` (a line of telemetry per step) and the model card."""
     chosen = settings["method"]
     device = find_device(settings["device"])
-    denoiser = load_denoiser(base, device)
+    denoiser = load_denoiser(base, device, chosen["scope"])
     telemetry: list[Step] = []
     steps = loop(
         denoiser,

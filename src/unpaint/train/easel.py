@@ -80,7 +80,7 @@ class Easel(ABC):
             side //= 2 ** (len(config.block_out_channels) - 1)
             spread = 0.5 + torch.rand(n // 2, 1, 1, 1, generator=random)
             latents = spread * torch.randn(n // 2, config.latent_channels, side, side, generator=random)
-            pictures[: n // 2] = _decode(self.autoencoder, latents / config.scaling_factor)
+            pictures[: n // 2] = _decode(self.autoencoder, latents / config.scaling_factor + (config.shift_factor or 0))
         return pictures
 
     def soften(self, pictures: Tensor, random: torch.Generator) -> Tensor:

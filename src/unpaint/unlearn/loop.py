@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from unpaint.encoded import Encoded
 from unpaint.errors import UserError
+from unpaint.models import conditions
 from unpaint.models.denoiser import Denoiser, train_scope
 from unpaint.resume import Resume
 from unpaint.unlearn import gradient
-from unpaint.unlearn.frozen import Frozen, Inputs
+from unpaint.unlearn.frozen import Frozen, Inputs, joined_inputs
 from unpaint.unlearn.methods import Method
 from unpaint.unlearn.monotone import SLACK
 from unpaint.unlearn.objectives import anchored_loss, forget_loss, retain_loss
@@ -66,21 +67,19 @@ def unlearn(
 
     Args:
         settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, settle, retain_weight,
-            retain_target (pictures or base), unprompted, truncation (mode, value), guard.
+            retain_target (pictures or base), unprompted, truncation (mode, value), guard, gradient_checkpointing.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
-        seed: decides the order of rows, the timesteps and the noise, each drawn on the CPU from (seed, step, row).
+        seed: decides the order of rows, the times and the noise, each drawn on the CPU from (seed, step, row).
 
     Raises:
         UserError: a loss or gradient is not finite; the parameters are those before that step, and are saved. Or the
             rows of `forget` are to be led to anchors, and have none.
     """
     led, distilled = settings["truncation"]["mode"] == "anchor", settings["retain_target"] == "base"
-    if led and torch.equal(forget.anchor, forget.prompt):
-        raise UserError("the forget set has no anchors, which truncation mode anchor leads to; encode it with led_to")
+    _refuse(forget, retain, led, settings["unprompted"])
+    trained = _trained(denoiser.module, settings)
     base = Frozen(denoiser) if led or distilled else None
-    trained = train_scope(denoiser.module, settings["scope"], settings["lora_rank"])
     parameters = list(trained.values())
-    denoiser.module.train()
     optimizer = _optimizer(parameters, settings["optimizer"], settings["learning_rate"])
     steps, batch, weight = settings["steps"], settings["batch"], settings["retain_weight"]
     truncation, unprompted, together = settings["truncation"], settings["unprompted"], method.batches_per_pass
@@ -92,24 +91,26 @@ def unlearn(
             group["lr"] = settings["learning_rate"] * _fall(step, steps, settings["hold"])
         rows = _rows(len(forget), batch, step, seed)
         given = _inputs(denoiser, forget, rows, seed, step, "forget")
+        weights = denoiser.weights(given.times)
         if base and led:
-            own, asked = base.led(given, forget.embeddings[forget.anchor[rows]])
-            lost = anchored_loss(denoiser.residuals(*given), own, asked, truncation["value"])
+            own, asked = base.led(given, conditions.taken(forget.conditions, forget.anchor[rows]))
+            lost = anchored_loss(denoiser.residuals(*given), own, asked, truncation["value"], weights)
         else:
-            lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"])
+            lost = forget_loss(denoiser.residuals(*given), truncation["mode"], truncation["value"], weights)
         forget_gradient = _gradient(-lost, parameters)
         kept = torch.zeros((), device=lost.device)
         first = step * method.retain_batches
         turns = range(first, first + method.retain_batches)
         for part in (turns[start : start + together] for start in range(0, len(turns), together)):
-            given = _joined(
-                _inputs(denoiser, retain, _rows(len(retain), batch, turn, seed), seed, turn, "retain", unprompted)
-                for turn in part
+            given = joined_inputs(
+                [
+                    _inputs(denoiser, retain, _rows(len(retain), batch, turn, seed), seed, turn, "retain", unprompted)
+                    for turn in part
+                ]
             )
-            residuals = denoiser.residuals(*given)
-            if base and distilled:
-                residuals = residuals - base.residuals(given)
-            loss = retain_loss(residuals) * len(part) / len(turns)
+            held = base.residuals(given) if base and distilled else 0
+            residuals = denoiser.residuals(*given) - held
+            loss = retain_loss(residuals, denoiser.weights(given.times)) * len(part) / len(turns)
             loss.backward()  # type: ignore[no-untyped-call]
             kept += loss.detach()
         retain_gradient = [_grad(parameter) for parameter in parameters]
@@ -128,11 +129,31 @@ def unlearn(
         optimizer.step()
         changes, guarded = _guard(optimizer, step, forget_gradient, retain_gradient, a, b, settings["guard"])
         optimizer.zero_grad(set_to_none=True)
+        del forget_gradient, retain_gradient  # else the next step holds them beside its own
         found = [lost, kept, gradient.cosine(products), products[0, 1] < 0, changes[0], changes[1], guarded]
         history.append(torch.stack([value.detach().cpu().double() for value in found]))
         if resume and resume.due():
             resume.save(step + 1, _state(trained, optimizer, history))
         yield _record(step, history[step])
+
+
+def _refuse(forget: Encoded, retain: Encoded, led: bool, unprompted: float) -> None:
+    if led and torch.equal(forget.anchor, forget.prompt):
+        raise UserError("the forget set has no anchors, which truncation mode anchor leads to; encode it with led_to")
+    if unprompted and not retain.unprompted:
+        raise UserError(
+            f"unprompted: {unprompted} of the retain pictures are to be seen without their prompt, but the base model "
+            "was trained without a label of no class; write 0.0"
+        )
+
+
+def _trained(module: Any, settings: Mapping[str, Any]) -> dict[str, nn.Parameter]:
+    """Make the network ready, and give its parameters that learn, by name."""
+    # dropout would draw from a generator of nobody's, and what only differs in training else is nothing
+    module.eval()
+    if settings["gradient_checkpointing"]:
+        module.enable_gradient_checkpointing()
+    return train_scope(module, settings["scope"], settings["lora_rank"])
 
 
 def _fall(step: int, steps: int, hold: float) -> float:
@@ -221,7 +242,7 @@ def _flat(tensors: gradient.Gradient) -> Tensor:
 def _inputs(
     denoiser: Denoiser, encoded: Encoded, rows: list[int], seed: int, step: int, role: str, unprompted: float = 0.0
 ) -> Inputs:
-    """What a denoiser is given for some rows; noise, timestep and silence depend on (seed, step, row) alone."""
+    """What a denoiser is given for some rows; noise, time and silence depend on (seed, step, row) alone."""
     device = next(denoiser.module.parameters()).device
     shape = encoded.mean.shape[1:]
     drawn: list[tuple[Tensor, ...]] = []
@@ -229,18 +250,15 @@ def _inputs(
         # a batch that spans two epochs may hold a row twice
         again = rows[:place].count(row)
         random = torch.Generator().manual_seed(_counter(seed, step, row, f"{role}/{again}" if again else role))
-        at = torch.randint(denoiser.timesteps, (), generator=random)
+        at = denoiser.draw(random)
         noise, posterior = torch.randn(shape, generator=random), torch.randn(shape, generator=random)
-        drawn.append((at, noise, posterior, torch.rand(1, 1, generator=random) < unprompted))
-    timesteps, noise, posterior, silent = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
+        drawn.append((at, noise, posterior, torch.rand((), generator=random) < unprompted))
+    times, noise, posterior, silent = (torch.stack(part).to(device) for part in zip(*drawn, strict=True))
     latents = encoded.mean[rows].to(device) + encoded.std[rows].to(device) * posterior
-    embeddings = encoded.embeddings[encoded.prompt[rows]].to(device)
-    embeddings = torch.where(silent, encoded.unprompted.to(device), embeddings)
-    return Inputs(latents, embeddings, noise, timesteps)
-
-
-def _joined(parts: Iterable[Inputs]) -> Inputs:
-    return Inputs(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+    told = conditions.moved(conditions.taken(encoded.conditions, encoded.prompt[rows]), device)
+    if unprompted:
+        told = conditions.where(silent, encoded.unprompted, told)
+    return Inputs(latents, told, noise, times)
 
 
 def _rows(count: int, batch: int, turn: int, seed: int) -> list[int]:

@@ -1,0 +1,252 @@
+"""What a step of unlearning costs at true size: networks of their published configs with random weights.
+
+`python benchmarks/rehearsal.py sd14` prints a line per setting: seconds a step, peak memory, and how many copies of the
+gradients the restricted gradient holds beyond what any training needs. No network, no data. On CUDA the memory is that
+of PyTorch's allocator, on a CPU that of the process, less what it holds before the network is made. Each setting runs
+in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from diffusers import (
+    DDPMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
+from torch import Tensor
+
+from unpaint.encoded import Encoded
+from unpaint.lineage.stage import prepare_torch
+from unpaint.models.denoiser import Denoiser, HalfPrecision
+from unpaint.models.flow_transformer import FluxFlow, SD3Flow
+from unpaint.models.latent_unet import LatentUNet
+from unpaint.unlearn import loop, methods
+
+GIB = 2**30
+CARDS = (24, 40, 80)
+"""Memory of common GPUs, in GB as they are sold (GiB, in fact); 1 is left to the driver's context."""
+ROWS = 16
+"""Rows of the forget and of the retain set."""
+
+SETTINGS = {
+    "optimizer": "adam",
+    "learning_rate": 1e-5,
+    "hold": 1.0,
+    "settle": 0.0,
+    "retain_weight": 1.6,
+    "unprompted": 0.0,
+    "guard": True,
+    "lora_rank": 16,
+    "method": "rgd",
+    "surgery": "pcgrad",
+    "retain_batches_per_step": 2,
+    "retain_batches_per_pass": 1,
+}
+LOSSES = {
+    "paper": {"retain_target": "pictures", "truncation": {"mode": "elementwise", "value": 1.5}},
+    "base": {"retain_target": "base", "truncation": {"mode": "anchor", "value": 1.5}},
+}
+"""The paper's, and those that look at the base model as it was."""
+
+
+Shapes = dict[str, tuple[int, ...]]
+"""Of conditions, by name, without their rows."""
+
+
+def sd14() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
+    """Stable Diffusion 1.4 at 512 pixels: the denoiser, the shapes of its conditions and of its latents."""
+    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+    schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    return LatentUNet(unet, schedule), {"text": (77, 768)}, (4, 64, 64)
+
+
+def sdxl() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
+    """Stable Diffusion XL 1.0 at 1024 pixels."""
+    unet = UNet2DConditionModel(
+        sample_size=128,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(320, 640, 1280),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    )
+    schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    shapes: Shapes = {"text": (77, 2048), "pooled": (1280,), "time_ids": (6,)}
+    return LatentUNet(unet, schedule), shapes, (4, 128, 128)
+
+
+def sd3() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
+    """Stable Diffusion 3 medium at 1024 pixels."""
+    transformer = SD3Transformer2DModel(
+        sample_size=128,
+        num_layers=24,
+        num_attention_heads=24,
+        caption_projection_dim=1536,
+        out_channels=16,
+        pos_embed_max_size=192,
+    )
+    shapes: Shapes = {"text": (333, 4096), "pooled": (2048,)}
+    return SD3Flow(transformer, FlowMatchEulerDiscreteScheduler(shift=3.0)), shapes, (16, 128, 128)
+
+
+def flux() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
+    """FLUX.1-dev at 1024 pixels."""
+    transformer = FluxTransformer2DModel(guidance_embeds=True)
+    shapes: Shapes = {"text": (512, 4096), "pooled": (768,), "guidance": ()}
+    schedule = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+    return FluxFlow(transformer, schedule), shapes, (16, 128, 128)
+
+
+FAMILIES = {"sd14": sd14, "sdxl": sdxl, "sd3": sd3, "flux": flux}
+# scope, precision, gradient checkpointing, losses
+FULL = [
+    ("full", "float32", False, "paper"),
+    ("full", "float32", True, "paper"),
+    ("full", "bfloat16", False, "paper"),
+    ("full", "bfloat16", True, "paper"),
+    ("full", "bfloat16", True, "base"),
+]
+SCOPED = [("cross-attention", "bfloat16", True, "paper")]
+LORA = [("lora", "bfloat16", True, "paper"), ("lora", "bfloat16", True, "base")]
+WANTED = {"sd14": FULL + SCOPED + LORA, "sdxl": FULL[4:] + LORA, "sd3": FULL[4:] + LORA, "flux": LORA}
+
+
+def measure(wanted: argparse.Namespace) -> dict[str, float]:
+    """Seconds a step and peak bytes of `steps` steps, the first of which is not timed; of plain training, if asked."""
+    torch.manual_seed(0)
+    prepare_torch({"threads": wanted.threads, "device": wanted.device})
+    device = torch.device(wanted.device)
+    held = _peak(device)
+    half = wanted.precision == "bfloat16"
+    torch.set_default_dtype(torch.bfloat16 if half and wanted.scope == "lora" else torch.float32)
+    with device:
+        denoiser, shapes, latent = FAMILIES[wanted.family]()
+    torch.set_default_dtype(torch.float32)
+    if half:
+        denoiser = HalfPrecision(denoiser)
+    forget, retain = _encoded(shapes, latent, half, 0), _encoded(shapes, latent, half, 1)
+    settings = SETTINGS | LOSSES[wanted.losses]
+    settings |= {"scope": wanted.scope, "steps": wanted.steps, "batch": wanted.batch}
+    settings["gradient_checkpointing"] = wanted.checkpointing
+    if wanted.plain:
+        steps: Iterator[object] = _train(denoiser, retain, settings)
+    else:
+        steps = loop.unlearn(denoiser, forget, retain, methods.find(settings), settings, seed=0)
+    taken = []
+    started = time.perf_counter()
+    for _ in steps:
+        taken.append(time.perf_counter() - started)
+        started = time.perf_counter()
+    learns = sum(parameter.numel() for parameter in denoiser.module.parameters() if parameter.requires_grad)
+    seconds = statistics.median(taken[1:])
+    return {"seconds": seconds, "peak": _peak(device) - held, "gradient": 4 * learns}
+
+
+def _train(denoiser: Denoiser, encoded: Encoded, settings: dict[str, Any]) -> Iterator[Tensor]:
+    """Plain training with Adam on the same batches: what there is without a second gradient and a guard."""
+    parameters = list(loop._trained(denoiser.module, settings).values())
+    optimizer = torch.optim.Adam(parameters, lr=settings["learning_rate"], fused=True)
+    for step in range(settings["steps"]):
+        rows = list(range(settings["batch"]))
+        given = loop._inputs(denoiser, encoded, rows, 0, step, "retain")
+        loss = denoiser.residuals(*given).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        yield loss.detach().cpu()
+
+
+def _encoded(shapes: Shapes, latent: tuple[int, ...], half: bool, seed: int) -> Encoded:
+    """A corpus of noise; a row's anchor is the next one."""
+    random = torch.Generator().manual_seed(seed)
+    dtype = torch.bfloat16 if half else torch.float32
+    conditions = {name: torch.randn(ROWS, *shape, generator=random).to(dtype) for name, shape in shapes.items()}
+    rows = torch.arange(ROWS)
+    mean = torch.randn(ROWS, *latent, generator=random)
+    unprompted = {name: tensor[0] for name, tensor in conditions.items()}
+    return Encoded(mean, torch.full_like(mean, 0.01), conditions, rows, rows.roll(1), unprompted)
+
+
+def _peak(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _run(arguments: Sequence[str], plain: bool) -> dict[str, float] | str:
+    """Measure in a process of its own; or the error, where it failed."""
+    command = [sys.executable, __file__, *arguments, *(["--plain"] if plain else [])]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        return (lines or [f"ended with {done.returncode}"])[-1]
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def report(family: str, device: str, batch: int, steps: int, threads: int) -> None:
+    """Print a line per setting of a family."""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {threads} threads"
+    print(f"{family} on {name}, batch {batch}, {SETTINGS['retain_batches_per_step']} retain batches a step")
+    print("| scope | precision | checkpointing | losses | s/step | peak GiB | fits | gradient copies |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for scope, precision, checkpointing, losses in WANTED[family]:
+        arguments = [family, "--device", device, "--batch", str(batch), "--steps", str(steps)]
+        arguments += ["--threads", str(threads), "--scope", scope, "--precision", precision, "--losses", losses]
+        arguments += ["--checkpointing"] if checkpointing else []
+        setting = f"| {scope} | {precision} | {'yes' if checkpointing else 'no'} | {losses} |"
+        found = _run(arguments, plain=False)
+        if isinstance(found, str):
+            print(setting, f"{found} | | | |", flush=True)
+            continue
+        card = next((f"{size} GB" for size in CARDS if found["peak"] < (size - 1) * GIB), "none")
+        copies = "-"
+        if (scope, losses) == ("full", "paper") and not isinstance(plain := _run(arguments, plain=True), str):
+            # where its memory peaks, at the end of the forward pass, plain training holds none
+            copies = f"{(found['peak'] - plain['peak']) / found['gradient']:.2f}"
+        print(setting, f"{found['seconds']:.2f} | {found['peak'] / GIB:.1f} | {card} | {copies} |", flush=True)
+
+
+def main() -> None:
+    """Measure all settings of a family; or, with --scope, one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("family", choices=FAMILIES)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--scope", choices=["full", "cross-attention", "lora"])
+    parser.add_argument("--precision", choices=["float32", "bfloat16"])
+    parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--losses", choices=LOSSES)
+    parser.add_argument("--plain", action="store_true")
+    wanted = parser.parse_args()
+    if wanted.scope and not (wanted.precision and wanted.losses):
+        parser.error("--scope measures one setting: give --precision and --losses as well")
+    if wanted.scope:
+        print(json.dumps(measure(wanted)))
+    else:
+        report(wanted.family, wanted.device, wanted.batch, wanted.steps, wanted.threads)
+
+
+if __name__ == "__main__":
+    main()
