@@ -56,7 +56,7 @@ def test_hashes_lead_from_the_model_to_the_world(finished: Path) -> None:
     assert manifest.read(forget).inputs["corpus"] == sha256(pictures)
     assert manifest.read(pictures).inputs["prompts"] == sha256(results / "seven/prompts/train.json")
     assert manifest.read(pictures).inputs["base"] == sha256(results / "base/base.json")
-    assert manifest.read(results / "base/base.json").inputs["world"] == sha256(results / "world.parquet")
+    assert manifest.read(results / "base/base.json").inputs["source"] == sha256(results / "world.parquet")
 
 
 def test_each_row_of_the_forget_set_is_led_to_the_same_prompt_with_another_value(finished: Path) -> None:
