@@ -103,19 +103,13 @@ def stable_diffusion(tokenizer, kind="epsilon"):
 
 
 def stable_diffusion_xl(tokenizer):
-    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
-    network = UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8,),
-        down_block_types=("CrossAttnDownBlock2D",),
-        up_block_types=("CrossAttnUpBlock2D",),
-        layers_per_block=1,
-        attention_head_dim=2,
+    from tests.unit.tiny import unet
+
+    network = unet(
+        3,
         cross_attention_dim=16,
-        norm_num_groups=4,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 8,

@@ -96,10 +96,9 @@ def distances(
     def residuals(part: list[int], told: Conditions) -> Tensor:
         found = []
         for start in range(0, len(part), batch):
-            rows = part[start : start + batch]
-            clean, noised, at = (tensor[rows].to(device) for tensor in (latents, noise, times))
-            own = {name: tensor[start : start + batch] for name, tensor in told.items()}
-            found.append(denoiser.residuals(clean, moved(own, device), noised, at))
+            here = slice(start, start + batch)
+            clean, noised, at = (tensor[part[here]].to(device) for tensor in (latents, noise, times))
+            found.append(denoiser.residuals(clean, moved(taken(told, here), device), noised, at))
         return torch.cat(found)
 
     own = residuals(list(range(len(sample))), taken(encoded.conditions, encoded.prompt[sample]))

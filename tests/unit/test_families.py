@@ -131,34 +131,37 @@ def corpus(model, family, rows=4):
     return led_to(model, forget, [third] * rows, batch=3), retain
 
 
+def inputs(model, family):
+    """What a denoiser is given of the corpus, but for the times: latents, conditions, noise."""
+    forget, _ = corpus(model, family)
+    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    return forget.mean, taken(forget.conditions, forget.prompt), noise
+
+
 @every
 @torch.no_grad()
 def test_the_denoiser_alone_is_that_of_the_whole(checkpoints, family):
     model = base_model(checkpoints(family), family)
-    forget, _ = corpus(model, family)
-    told = taken(forget.conditions, forget.prompt)
-    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    clean, told, noise = inputs(model, family)
     alone = load_denoiser(checkpoints(family), "cpu")
     times = alone.spread(4)
     assert len(set(times.tolist())) == 4
-    found = alone.residuals(forget.mean, told, noise, times)
-    torch.testing.assert_close(found, model.denoiser.residuals(forget.mean, told, noise, times))
-    assert found.shape == forget.mean.shape
+    found = alone.residuals(clean, told, noise, times)
+    torch.testing.assert_close(found, model.denoiser.residuals(clean, told, noise, times))
+    assert found.shape == clean.shape
 
 
 @every
 @torch.no_grad()
 def test_the_error_is_that_of_the_training_script_or_the_paper(checkpoints, family):
     model = base_model(checkpoints(family), family)
-    forget, _ = corpus(model, family)
-    told = taken(forget.conditions, forget.prompt)
-    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    clean, told, noise = inputs(model, family)
     denoiser, network = model.denoiser, network_of(model)
     times = torch.stack([denoiser.draw(torch.Generator().manual_seed(seed)) for seed in range(4)])
-    errors = denoiser.residuals(forget.mean, told, noise, times).square()
+    errors = denoiser.residuals(clean, told, noise, times).square()
     if (weight := denoiser.weights(times)) is not None:
         errors = errors * weight.view(-1, 1, 1, 1)
-    expected = SCRIPTS[family](network, model.pipeline.scheduler, forget.mean, told, noise, times)
+    expected = SCRIPTS[family](network, model.pipeline.scheduler, clean, told, noise, times)
     torch.testing.assert_close(errors, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -353,12 +356,10 @@ def parts(model):
 @torch.no_grad()
 def test_half_precision_is_near_the_whole(checkpoints, tmp_path, family):
     path = checkpoints(family)
-    forget, _ = corpus(base_model(path, family), family)
-    told = taken(forget.conditions, forget.prompt)
-    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    clean, told, noise = inputs(base_model(path, family), family)
     whole, half = load_denoiser(path, "cpu"), load_denoiser(halved(path, tmp_path), "cpu", "lora")
     times = whole.spread(4)
-    one, other = (each.residuals(forget.mean, told, noise, times) for each in (whole, half))
+    one, other = (each.residuals(clean, told, noise, times) for each in (whole, half))
     assert other.dtype == torch.float32
     assert not torch.equal(one, other)
     assert (one - other).norm() < 0.05 * one.norm()

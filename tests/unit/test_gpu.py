@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.checkpoints import BUILDERS
-from tests.unit.test_families import METHODS, base_model, corpus, halved, requests
+from tests.unit.test_families import METHODS, base_model, corpus, halved, inputs, requests
 from tests.unit.test_families import SETTINGS as FAMILY_SETTINGS
 from tests.unit.test_loop import ANCHORED, FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
 from tests.unit.tiny import pairs
@@ -91,14 +91,12 @@ def test_a_fork_of_the_warm_process_may_use_the_gpu(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.parametrize("family", BUILDERS)
 def test_every_family_errs_on_a_gpu_as_on_the_cpu(checkpoints, family):
-    forget, _ = corpus(base_model(checkpoints(family), family), family)
-    noise = torch.randn(forget.mean.shape, generator=torch.Generator().manual_seed(1))
+    given = inputs(base_model(checkpoints(family), family), family)
     errors = []
     for device in ("cpu", "cuda"):
         there = load_denoiser(checkpoints(family), device)
-        given = forget.mean, taken(forget.conditions, forget.prompt), noise, there.spread(4)
         with torch.no_grad():
-            errors.append(there.residuals(*on(given, device)).cpu())
+            errors.append(there.residuals(*on([*given, there.spread(4)], device)).cpu())
     torch.testing.assert_close(errors[1], errors[0], rtol=1e-3, atol=1e-3)
 
 

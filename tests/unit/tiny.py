@@ -5,7 +5,7 @@ import torch
 from unpaint.encoded import Encoded
 
 
-def unet(seed=0, side=8):
+def unet(seed=0, side=8, **changes):
     from diffusers import UNet2DConditionModel
 
     torch.manual_seed(seed)
@@ -18,8 +18,8 @@ def unet(seed=0, side=8):
         up_block_types=("CrossAttnUpBlock2D",),
         layers_per_block=1,
         attention_head_dim=2,
-        cross_attention_dim=8,
         norm_num_groups=4,
+        **{"cross_attention_dim": 8, **changes},
     )
 
 

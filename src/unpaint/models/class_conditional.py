@@ -6,6 +6,7 @@ A prompt is the name of a class, as the checkpoint calls it.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.models.conditions import Conditions
-from unpaint.models.discrete import Discrete, training_schedule
-from unpaint.models.text_to_image import latents_of, open_pipeline
+from unpaint.models.discrete import Discrete, training_schedule, training_schedule_in
+from unpaint.models.text_to_image import latents_of, open_network, open_pipeline
 
 BY_SEED = ("DDIM", "DEIS", "DPMSolver", "Euler", "Heun", "KDPM2", "LMS", "PNDM", "UniPC")
 """How the samplers are called that draw no noise after the first, less the words that others have, too."""
@@ -120,7 +121,7 @@ class Labels:
         return found[0]
 
 
-class ByClass:
+class ByClass(ABC):
     """What base models by class have in common."""
 
     network: ClassVar[str]
@@ -142,9 +143,9 @@ class ByClass:
         """See BaseModel."""
         return self.labels.unprompted()
 
+    @abstractmethod
     def _empty(self) -> int | None:
         """The label of no class."""
-        raise NotImplementedError
 
 
 class DiT(ByClass):
@@ -219,7 +220,8 @@ class PixelUNet(ByClass):
         """U-Net, scheduler and class names as a pipeline of diffusers, which exports them; it cannot paint by label."""
         from diffusers import DDPMPipeline
 
-        pipeline = DDPMPipeline(unet=_unet(folder, dtype), scheduler=_scheduler(folder))
+        unet = open_network("UNet2DModel", folder / "unet", "cpu", dtype)
+        pipeline = DDPMPipeline(unet=unet, scheduler=_scheduler(folder))
         pipeline.id2label = _names(folder)
         return pipeline
 
@@ -283,16 +285,13 @@ def _refuse_drawing(sampler: str, config: Mapping[str, Any]) -> None:
 
 def load_dit(folder: Path, device: str, dtype: torch.dtype) -> LabelledTransformer:
     """See Family."""
-    from diffusers import DiTTransformer2DModel
-
-    module = DiTTransformer2DModel.from_pretrained(folder / "transformer", use_safetensors=True, torch_dtype=dtype)
-    schedule = training_schedule(read_json(folder / "scheduler" / "scheduler_config.json"))
-    return LabelledTransformer(module.to(device), schedule)
+    network = open_network("DiTTransformer2DModel", folder / "transformer", device, dtype)
+    return LabelledTransformer(network, training_schedule_in(folder))
 
 
 def load_unet(folder: Path, device: str, dtype: torch.dtype) -> LabelledUNet | LabelledEDM:
     """The denoiser with the schedule it was trained by."""
-    return _labelled(_unet(folder, dtype).to(device), _scheduler(folder))
+    return _labelled(open_network("UNet2DModel", folder / "unet", device, dtype), _scheduler(folder))
 
 
 def _labelled(unet: Any, scheduler: Any) -> LabelledUNet | LabelledEDM:
@@ -301,12 +300,6 @@ def _labelled(unet: Any, scheduler: Any) -> LabelledUNet | LabelledEDM:
     if hasattr(scheduler, "precondition_outputs"):
         return LabelledEDM(unet, EDMEulerScheduler.from_config(scheduler.config))
     return LabelledUNet(unet, training_schedule(scheduler.config))
-
-
-def _unet(folder: Path, dtype: torch.dtype) -> Any:
-    from diffusers import UNet2DModel
-
-    return UNet2DModel.from_pretrained(folder / "unet", use_safetensors=True, torch_dtype=dtype)
 
 
 def _scheduler(folder: Path) -> Any:

@@ -11,7 +11,7 @@ Conditions = Mapping[str, Tensor]
 """Tensors of one length in their first dimension, a row per prompt or picture; the names are the family's own."""
 
 
-def taken(given: Conditions, rows: Tensor | Sequence[int]) -> Conditions:
+def taken(given: Conditions, rows: Tensor | Sequence[int] | slice) -> Conditions:
     """Some of the rows, in the order asked for."""
     return {name: tensor[rows] for name, tensor in given.items()}
 

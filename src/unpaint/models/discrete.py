@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.models.conditions import Conditions
 
@@ -60,6 +62,11 @@ class Discrete(ABC):
             case _:
                 target = latents
         return predicted.float() - target.float()
+
+
+def training_schedule_in(folder: Path) -> Any:
+    """That of the checkpoint in a folder (see `training_schedule`)."""
+    return training_schedule(read_json(folder / "scheduler" / "scheduler_config.json"))
 
 
 def training_schedule(config: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ its direction n - x (arXiv 2403.03206, section 2). Noise levels are drawn logit-
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from unpaint.corpus import refuse_long
 from unpaint.errors import UserError
 from unpaint.models.conditions import Conditions
-from unpaint.models.text_to_image import TextToImage
+from unpaint.models.text_to_image import TextToImage, open_network
 
 TOKENS = 256
 """How much of a prompt the T5 encoder reads, SD3's and FLUX.1-schnell's own length."""
@@ -24,7 +25,7 @@ TOKENS_DEV = 512
 """The same of FLUX.1-dev, which is the one that is told the guidance."""
 
 
-class Flow:
+class Flow(ABC):
     """Flow matching; a time is a place in the schedule's noise levels, which have the checkpoint's own shift."""
 
     def __init__(self, module: nn.Module, scheduler: Any) -> None:
@@ -67,8 +68,9 @@ class Flow:
         predicted = self._predict(noised, conditions, self.scheduler.timesteps[places].to(latents))
         return predicted.float() - (noise - latents).float()
 
+    @abstractmethod
     def _predict(self, noised: Tensor, conditions: Conditions, timesteps: Tensor) -> Tensor:
-        raise NotImplementedError
+        """What the transformer makes of noised latents, at the schedule's own timesteps."""
 
 
 class SD3Flow(Flow):
@@ -173,18 +175,14 @@ class Flux(TextToImage):
 
 def load_sd3(folder: Path, device: str, dtype: torch.dtype) -> SD3Flow:
     """See Family."""
-    from diffusers import SD3Transformer2DModel
-
-    module = SD3Transformer2DModel.from_pretrained(folder / "transformer", use_safetensors=True, torch_dtype=dtype)
-    return SD3Flow(module.to(device), _schedule_in(folder))
+    network = open_network("SD3Transformer2DModel", folder / "transformer", device, dtype)
+    return SD3Flow(network, _schedule_in(folder))
 
 
 def load_flux(folder: Path, device: str, dtype: torch.dtype) -> FluxFlow:
     """See Family."""
-    from diffusers import FluxTransformer2DModel
-
-    module = FluxTransformer2DModel.from_pretrained(folder / "transformer", use_safetensors=True, torch_dtype=dtype)
-    return FluxFlow(module.to(device), _schedule_in(folder))
+    network = open_network("FluxTransformer2DModel", folder / "transformer", device, dtype)
+    return FluxFlow(network, _schedule_in(folder))
 
 
 def _schedule_in(folder: Path) -> Any:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unpaint.corpus import read_json, refuse_long
+from unpaint.corpus import refuse_long
 from unpaint.models.conditions import Conditions
-from unpaint.models.discrete import Discrete, training_schedule
-from unpaint.models.text_to_image import TextToImage
+from unpaint.models.discrete import Discrete, training_schedule, training_schedule_in
+from unpaint.models.text_to_image import TextToImage, open_network
 
 TOKENS = 300
 """How much of a prompt PixArt-Sigma reads, its pipeline's own length."""
@@ -73,8 +73,5 @@ class PixArt(TextToImage):
 
 def load_denoiser(folder: Path, device: str, dtype: torch.dtype) -> LatentTransformer:
     """See Family."""
-    from diffusers import PixArtTransformer2DModel
-
-    module = PixArtTransformer2DModel.from_pretrained(folder / "transformer", use_safetensors=True, torch_dtype=dtype)
-    schedule = training_schedule(read_json(folder / "scheduler" / "scheduler_config.json"))
-    return LatentTransformer(module.to(device), schedule)
+    network = open_network("PixArtTransformer2DModel", folder / "transformer", device, dtype)
+    return LatentTransformer(network, training_schedule_in(folder))

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unpaint.corpus import read_json, refuse_long
+from unpaint.corpus import refuse_long
 from unpaint.models.conditions import Conditions
-from unpaint.models.discrete import Discrete, training_schedule
-from unpaint.models.text_to_image import TextToImage, open_pipeline
+from unpaint.models.discrete import Discrete, training_schedule, training_schedule_in
+from unpaint.models.text_to_image import TextToImage, open_network, open_pipeline
 
 
 class LatentUNet(Discrete):
@@ -36,15 +36,17 @@ class StableDiffusion(TextToImage):
 
     network = "unet"
 
+    @staticmethod
+    def open(folder: Path, dtype: torch.dtype) -> Any:
+        """See TextToImage. A safety checker would black out what is to be measured, so it does not look."""
+        pipeline = open_pipeline(folder, dtype)
+        pipeline.run_safety_checker = lambda pictures, *_: (pictures, None)
+        return pipeline
+
     @property
     def denoiser(self) -> LatentUNet:
         """See BaseModel."""
         return LatentUNet(self.pipeline.unet, training_schedule(self.pipeline.scheduler.config))
-
-    def paint(self, prompts: Sequence[str], generators: Sequence[torch.Generator], steps: int) -> Any:
-        """See BaseModel. A safety checker would black out what is to be measured, so it does not look."""
-        self.pipeline.run_safety_checker = lambda pictures, *_: (pictures, None)
-        return super().paint(prompts, generators, steps)
 
     def refuse_long(self, prompts: Sequence[str]) -> None:
         """See BaseModel."""
@@ -56,10 +58,8 @@ class StableDiffusion(TextToImage):
         return {"text": text}
 
 
-class StableDiffusionXL(TextToImage):
+class StableDiffusionXL(StableDiffusion):
     """Stable Diffusion XL: two text encoders, and the sizes and the crop of a picture."""
-
-    network = "unet"
 
     @staticmethod
     def open(folder: Path, dtype: torch.dtype) -> Any:
@@ -67,15 +67,6 @@ class StableDiffusionXL(TextToImage):
         pipeline = open_pipeline(folder, dtype)
         pipeline.watermark = None
         return pipeline
-
-    @property
-    def denoiser(self) -> LatentUNet:
-        """See BaseModel."""
-        return LatentUNet(self.pipeline.unet, training_schedule(self.pipeline.scheduler.config))
-
-    def refuse_long(self, prompts: Sequence[str]) -> None:
-        """See BaseModel."""
-        refuse_long(prompts, self.pipeline.tokenizer, self.pipeline.tokenizer.model_max_length)
 
     def conditions(self, prompts: Sequence[str]) -> Conditions:
         """See BaseModel; of pictures that are `side` wide and high and uncut, as those it renders are."""
@@ -95,7 +86,5 @@ class StableDiffusionXL(TextToImage):
 
 def load_denoiser(folder: Path, device: str, dtype: torch.dtype) -> LatentUNet:
     """See Family."""
-    from diffusers import UNet2DConditionModel
-
-    module = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True, torch_dtype=dtype)
-    return LatentUNet(module.to(device), training_schedule(read_json(folder / "scheduler" / "scheduler_config.json")))
+    network = open_network("UNet2DConditionModel", folder / "unet", device, dtype)
+    return LatentUNet(network, training_schedule_in(folder))

@@ -77,6 +77,13 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype)
 
 
+def open_network(kind: str, folder: Path, device: str, dtype: torch.dtype) -> Any:
+    """A network of diffusers, by the name of its class, in a folder: no pickle."""
+    import diffusers
+
+    return getattr(diffusers, kind).from_pretrained(folder, use_safetensors=True, torch_dtype=dtype).to(device)
+
+
 def latents_of(pipeline: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the latents of pictures (n, 3, side, side), uint8, scaled as the pipeline does.
 
