@@ -1,10 +1,13 @@
 # make demo    from nothing to an unlearned model with its proof (results/report.html)
+# make env     the pinned packages in .venv alone
 # make test    fast tests and workflow tests; make test-slow runs the rest, make lint the checks of style and types
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/ready
 
-.PHONY: demo test test-slow lint lock clean
+.PHONY: env demo test test-slow lint lock clean
+
+env: $(READY)
 
 demo: $(READY)
 	unpaint check

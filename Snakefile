@@ -12,8 +12,10 @@ configfile: "params.yaml"
 
 
 wildcard_constraints:
+    grammar=r"[A-Za-z][A-Za-z0-9_-]*",
     concept=r"[A-Za-z][A-Za-z0-9_-]*",
-    method=r"(?!retrain[./])[A-Za-z][A-Za-z0-9_-]*",
+    method=r"(?!(retrain|models)[./])[A-Za-z][A-Za-z0-9_-]*",
+    model=r"[A-Za-z][A-Za-z0-9_-]*",
     seed=r"\d+",
     set="forget|retain",
 
@@ -30,6 +32,8 @@ include: "workflow/rules/samples.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/retrain.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/propose.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/report.smk"
 
@@ -40,3 +44,4 @@ report: "workflow/report.rst"
 rule all:
     input:
         "results/report.html",
+        collect("results/proposals/{grammar}.json", grammar=config["proposals"]),

@@ -267,6 +267,41 @@ HALF = {
     "SD3": ("text_encoder", "text_encoder_2", "text_encoder_3"),
     "FLUX": ("text_encoder", "text_encoder_2"),
 }
+
+
+def judge(folder):
+    """Write a tiny judge with random weights, in the layout of open_clip's repositories; it reads 77 tokens."""
+    from safetensors.torch import save_file
+
+    from unpaint.params import JudgeTraining
+    from unpaint.train.judge import build as untrained
+    from unpaint.train.judge import configuration
+
+    sizes = {"image_tower": "test_resnet", "text_width": 32, "text_layers": 1, "tokens": 77, "embedding": 16}
+    training = {"steps": 1, "batch": 1, "learning_rate": 1.0, "weight_decay": 0.0, "nothing": 0.0, "roundtrip": 0.0}
+    settings = JudgeTraining(source="results/world.parquet", **sizes, **training)
+    folder.mkdir(parents=True)
+    (folder / "open_clip_config.json").write_text(json.dumps(configuration(settings, 32)))
+    save_file(untrained(settings, 32, 0).state_dict(), folder / "open_clip_model.safetensors")
+
+
+def language_model(folder):
+    """Write a causal model of random weights that knows letters and the marks of a list."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    words = ["<end>", *'abcdefghijklmnopqrstuvwxyz "[],\n']
+    backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<end>"))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    backend.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", clean_up_tokenization_spaces=False)
+    torch.manual_seed(0)
+    sizes = {"vocab_size": len(words), "n_positions": 2048, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    config = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(config).save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+
+
 NAMED = {name: {str(number): label for number, label in enumerate(LABELS)} for name in ("UNet2D", "EDM")}
 NAMED["DiT"] = {str(number): f"kind {number}, sort {number}" for number in range(1000)}
 NAMED["DiT"] |= {str(number): f"{label}, digit {number}" for number, label in enumerate(LABELS)}

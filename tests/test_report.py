@@ -95,7 +95,13 @@ class World:
     def summaries(self, concepts: dict[str, str], methods: Sequence[str], seeds: Sequence[int]) -> list[Path]:
         shared = [
             self.note("world.parquet", "world", ["corpus"], {"seed": 0}),
-            self.note("base/base.json", "base", ["base"], {"seed": 0}, world="world.parquet/corpus"),
+            self.note(
+                "base/base.json",
+                "base",
+                ["base"],
+                {"seed": 0, "base": {"source": "results/world.parquet"}},
+                source="world.parquet/corpus",
+            ),
             self.note(
                 "judge/judge.json",
                 "judge",
@@ -311,7 +317,7 @@ def test_every_score_of_every_model_is_on_the_page(made: tuple[list[Path], str])
     for path in paths:
         held = json.loads(path.read_text())["scores"]
         assert list(held) == ["UA", "RA", "attributes", "AS", "FD", "drift"]
-        for metric in METRICS:
+        for metric in (metric for metric in METRICS if metric.key in held):
             assert f'<span class="value">{metric.text(held[metric.key]["value"])}{metric.unit()}</span>' in html
     for method in ("base model", "rgd", "rg", "graddiff"):
         assert method in html
@@ -479,6 +485,22 @@ def test_a_hash_that_no_run_wrote_is_flagged(tmp_path: Path) -> None:
     html = write_report(paths, tmp_path / "report.html")
     assert "no run here wrote it" in html
     assert "1 file of unknown origin" in html
+
+
+def test_a_pin_is_brought_and_a_world_that_no_run_drew_is_flagged(tmp_path: Path) -> None:
+    paths = World(tmp_path).summaries({"seven": "seven"}, ["rgd"], [0])
+    for path in paths:
+        held = json.loads(path.read_text())
+        held["runs"] = [run for run in held["runs"] if run["manifest"]["stage"] != "world"]
+        write_json(path, held)
+    # the base model read it, and so did the judge and the evaluation
+    assert "3 files of unknown origin" in write_report(paths, tmp_path / "world.html")
+    for path in paths:
+        text = path.read_text().replace('"source": "results/world.parquet"', '"source": "data/checkpoints/x.json"')
+        path.write_text(text)
+    html = write_report(paths, tmp_path / "pin.html")
+    assert '<span class="tag">brought</span>' in html
+    assert "2 files of unknown origin" in html
 
 
 def test_uncommitted_sources_are_warned_of(tmp_path: Path) -> None:

@@ -24,13 +24,14 @@ def cli() -> None:
 def check(params_only: bool) -> None:
     """Check params.yaml, the repository, and that both engines have the same graph."""
     from unpaint.lineage import engines
-    from unpaint.params import load
+    from unpaint.params import JudgeTraining, load
     from unpaint.train import tower
 
     params = load(Path("params.yaml"))
     if params_only:
         return
-    tower.refuse_unknown(params.judge.image_tower)
+    if isinstance(params.judge, JudgeTraining):
+        tower.refuse_unknown(params.judge.image_tower)
     rules, stages = engines.rules(), engines.stages()
     if found := engines.differences(rules, stages):
         raise UserError("the graphs of Snakemake and DVC differ:\n" + "\n".join(found))
@@ -58,28 +59,72 @@ def families(machine: bool) -> None:
 @click.option("--revision", help="Of a repository of the Hub: the commit, branch or tag. The current one, if left out.")
 @click.option("--name", help="Of the pin, data/checkpoints/NAME.json.")
 @click.option("--side", type=click.IntRange(min=8), help="Of its pictures, in pixels. As trained, if left out.")
-def pin(source: str, revision: str | None, name: str | None, side: int | None) -> None:
+@click.option("--judge", is_flag=True, help="As the judge: an open_clip model, also MODEL/TAG of open_clip's list.")
+@click.option("--language", is_flag=True, help="As a language model that proposes values.")
+def pin(source: str, revision: str | None, name: str | None, side: int | None, judge: bool, language: bool) -> None:
     """Pin SOURCE, a checkpoint in a folder here or OWNER/NAME of the Hub, as a base model: its files, hash by hash."""
-    from unpaint.pin import pin
+    from unpaint import pin, published
 
-    path = pin(source, revision, name, side)
+    if (judge or language) and side:
+        raise UserError("--side: is for base models; leave it out")
+    if judge and language:
+        raise UserError("--judge, --language: give one of them")
+    if judge:
+        path = published.pin(source, revision, name)
+        click.echo(f"pinned: {path}. Commit it, and write into params.yaml:\njudge: {{ source: {path} }}")
+        return
+    if language:
+        from unpaint import language as languages
+
+        path = languages.pin(source, revision, name)
+        click.echo(f"pinned: {path}. Commit it, and name it in params.yaml: proposals (docs/params.md)")
+        return
+    path = pin.pin(source, revision, name, side)
     click.echo(
-        f"pinned: {path}. Commit it, and write into params.yaml:\n"
-        f"base: {{ source: {path}, precision: float32 }}\noracles: {{ concepts: [], seeds: [] }}"
+        f"pinned: {path}. Commit it. If params.yaml does not name it yet, write there:\n"
+        f"base: {{ source: {path}, precision: float32 }} # or bfloat16; under models it is another's, to be scored\n"
+        "oracles: { concepts: [], seeds: [] }"
     )
 
 
 @cli.command()
 def fetch() -> None:
-    """Bring the checkpoint that params.yaml names into the Hub's cache here; jobs need no network then."""
-    from unpaint.params import Pinned, load
-    from unpaint.pin import fetch
+    """Bring the models that params.yaml names into the Hub's cache here; jobs need no network then."""
+    from unpaint import pin, published
+    from unpaint.params import Pinned, Published, load
 
-    base = load(Path("params.yaml")).base
-    if not isinstance(base, Pinned):
-        click.echo("nothing to fetch: the base model is trained here.")
-        return
-    click.echo(f"the checkpoint is in {fetch(Path(base.source))}")
+    params = load(Path("params.yaml"))
+    if isinstance(params.base, Pinned):
+        click.echo(f"the checkpoint is in {pin.fetch(Path(params.base.source))}")
+    if isinstance(params.judge, Published):
+        click.echo(f"the judge is in {published.fetch(Path(params.judge.source))}")
+    for name, proposal in params.proposals.items():
+        from unpaint import language
+
+        click.echo(f"what proposes for {name} is in {language.fetch(Path(proposal.model))}")
+    for name, model in params.models.items():
+        click.echo(f"the model {name} is in {pin.fetch(Path(model.source))}")
+    if not params.brought:
+        click.echo("what is trained here needs no fetching.")
+
+
+@cli.command()
+@click.argument("params", type=FILE, default="params.yaml")
+def plan(params: Path) -> None:
+    """Say what PARAMS (params.yaml, or a preset) asks for: models to load, pictures, steps, GPU time, disk."""
+    from unpaint.plan import plan
+
+    click.echo(plan(params))
+
+
+@cli.command()
+@click.argument("file", type=FILE)
+def overlay(file: Path) -> None:
+    """Merge the settings of FILE into params.yaml, such as presets/tiny.yaml; "*" stands for every entry there is."""
+    from unpaint.overlay import overlay
+
+    overlay(Path("params.yaml"), file)
+    click.echo(f"merged {file} into params.yaml.")
 
 
 @cli.command()

@@ -23,6 +23,8 @@ from pyarrow import parquet
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import KEY, Manifest, write_text
 
+TRACE = ("split", "sample", "file_name", "file_sha256")
+"""Attributes that say where a picture of a world comes from, not what it shows."""
 Pixels = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3)."""
 
@@ -62,22 +64,30 @@ def decode(png: bytes) -> Pixels:
 
 
 def write(
-    path: Path, rows: Iterable[Row], manifest: Manifest, listing: Path | None = None, *, distinct: bool = True
+    path: Path,
+    rows: Iterable[Row],
+    manifest: Manifest,
+    listing: Path | None = None,
+    *,
+    distinct: bool = True,
+    empty: bool = False,
 ) -> None:
     """Write a corpus and, at `listing`, its rows.tsv.
 
     Raises:
-        UserError: there is no row; or, if they must be `distinct`, two rows hold the same picture (a generator that was
-            seeded anew, most likely).
+        UserError: there is no row, and it may not be `empty`; or, if they must be `distinct`, two rows hold the same
+            picture (a generator that was seeded anew, most likely).
     """
     from datasets import Features, Value
     from datasets import Image as ImageFeature
 
     rows = list(rows)
-    if not rows:
+    if not rows and not empty:
         raise UserError(f"{path}: a corpus without rows; draw at least one prompt")
+    # Parquet has no column without fields
+    dimensions = list(rows[0].attributes) if rows else ["split"]
     if distinct:
-        _refuse_repeats(rows)
+        refuse_repeats(rows)
     for number, row in enumerate(rows):
         if row.attributes.keys() != rows[0].attributes.keys():
             raise UserError(f"{path}: row {number}: its dimensions are not those of row 0; a corpus is of one grammar")
@@ -87,7 +97,7 @@ def write(
             "prompt": Value("string"),
             "pair": Value("string"),
             "seed": Value("int64"),
-            "attributes": {name: Value("string") for name in rows[0].attributes},
+            "attributes": {name: Value("string") for name in dimensions},
             "sha256": Value("string"),
         }
     )
@@ -173,7 +183,12 @@ def refuse_long(texts: Iterable[str], tokenizer: Any, tokens: int) -> None:
             )
 
 
-def _refuse_repeats(rows: Sequence[Row]) -> None:
+def refuse_repeats(rows: Sequence[Row]) -> None:
+    """Refuse pictures that stand there twice.
+
+    Raises:
+        UserError: how many, and which.
+    """
     first: dict[str, int] = {}
     repeats = []
     for number, row in enumerate(rows):

@@ -1,29 +1,29 @@
-"""Checkpoints from elsewhere: pinned by a small file that git keeps, and fetched where there is a network.
+"""Checkpoints from elsewhere: pinned, and fetched where there is a network.
 
-A pin names a folder of the project or a commit of the Hub, the family, the side of the pictures, and the sha256 of
-every file that will be read. Both engines watch the pin alone; each job holds what it reads against it.
+Of itself a checkpoint says its family and the side of its pictures; one by class also what its classes are called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
-from unpaint.lineage.manifest import sha256, write_json
-from unpaint.models.checkpoint import cached
 from unpaint.models.families import Family, find, named
+from unpaint.sources import bring, locate, read_pin, write_pin
 
 FOLDER = Path("data/checkpoints")
 """Where pins are."""
+AGAIN = "unpaint pin SOURCE"
 KINDS = (".json", ".txt", ".model", ".safetensors")
 """The files of a component that diffusers and transformers read."""
 VARIANTS = ("*.fp16[.-]*", "*.bf16[.-]*", "*.non_ema[.-]*")
 """Other variants of the weights."""
+WANTED, UNWANTED = ["model_index.json", *(f"*/*{kind}" for kind in KINDS)], [*VARIANTS, "*/*/*"]
+"""The files of a repository that are loaded, and of those the ones that are not."""
 WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 """What the weights of a network are called; in parts they have an index of that name."""
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -44,20 +44,11 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
     Raises:
         UserError: it is not there, of no known family, incomplete, or not safetensors throughout.
     """
-    if (folder := Path(source)).is_dir():
-        if folder.is_absolute() or ".." in folder.parts:
-            raise UserError(f"{source}: give a folder of the project, by its path in it")
-        place = {"folder": folder.as_posix()}
-    else:
-        revision = revision or latest(source)
-        place, folder = {"repository": source, "revision": revision}, download(source, revision)
+    place, folder = locate(source, revision, WANTED, UNWANTED)
     family, names = examine(folder)
     path = FOLDER / f"{name or Path(source).name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files = {part: sha256(folder / part) for part in names}
     said = {"family": family.name, "side": family.side(folder, side), **family.described(folder)}
-    size = sum((folder / part).stat().st_size for part in names)
-    write_json(path, {**place, **said, "bytes": size, "files": files})
+    write_pin(path, place, folder, names, said)
     return path
 
 
@@ -67,12 +58,9 @@ def read(path: Path) -> Mapping[str, Any]:
     Raises:
         UserError: it is none.
     """
-    fields = read_json(path)
-    wanted = {"family", "side", "files", "bytes"}
-    if isinstance(fields, dict) and wanted <= set(fields) and named(fields["family"]).by_class:
-        wanted |= {"classes", "label_of_none"}
-    if not isinstance(fields, dict) or not wanted <= set(fields):
-        raise UserError(f"{path}: not a pin of a checkpoint; make one: unpaint pin SOURCE")
+    fields = read_pin(path, {"family", "side"}, AGAIN)
+    if named(fields["family"]).by_class:
+        read_pin(path, {"classes", "label_of_none"}, AGAIN)
     return fields
 
 
@@ -82,12 +70,7 @@ def fetch(path: Path) -> Path:
     Raises:
         UserError: it cannot be had; or a folder of the project is not there.
     """
-    fields = read(path)
-    if "folder" not in fields:
-        return download(fields["repository"], fields["revision"])
-    if not Path(fields["folder"]).is_dir():
-        raise UserError(f"{fields['folder']}: missing; {path} pins it, and no network has it: put it there")
-    return Path(fields["folder"])
+    return bring(path, read(path), WANTED, UNWANTED)
 
 
 def examine(folder: Path) -> tuple[Family, list[str]]:
@@ -113,60 +96,6 @@ def examine(folder: Path) -> tuple[Family, list[str]]:
     if "scheduler/scheduler_config.json" not in names:
         raise UserError(f"{folder}/scheduler/scheduler_config.json: missing; a checkpoint has it")
     return family, names
-
-
-def download(repository: str, revision: str) -> Path:
-    """Bring a revision of a repository of the Hub into its cache; what is there already is not loaded again.
-
-    Raises:
-        UserError: no such repository or revision, its terms are not accepted, or there is no network.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    wanted = ["model_index.json", *(f"*/*{kind}" for kind in KINDS)]
-    with _said(repository):
-        try:
-            return Path(
-                snapshot_download(
-                    repository, revision=revision, allow_patterns=wanted, ignore_patterns=[*VARIANTS, "*/*/*"]
-                )
-            )
-        except LocalEntryNotFoundError:
-            pass
-    return cached(repository, revision)
-
-
-def latest(repository: str) -> str:
-    """The current revision of a repository of the Hub.
-
-    Raises:
-        UserError: there is none, or no network.
-    """
-    from huggingface_hub import HfApi
-
-    with _said(repository):
-        return str(HfApi().model_info(repository).sha)
-
-
-@contextmanager
-def _said(repository: str) -> Iterator[None]:
-    """Errors of the Hub in words."""
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except errors.GatedRepoError:
-        raise UserError(f"{repository}: accept its terms on its page on the Hub, then `hf auth login` here") from None
-    except errors.RevisionNotFoundError:
-        raise UserError(f"{repository}: it has no such revision; leave it out for the current one") from None
-    except (errors.RepositoryNotFoundError, errors.HFValidationError):
-        raise UserError(
-            f"{repository}: neither a folder here nor a repository of the Hub that you may read; correct it, or "
-            "`hf auth login`"
-        ) from None
-    except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]  # that of the HTTP library it is built on
-        raise UserError(f"{repository}: the Hub cannot be reached ({type(error).__name__}); try again later") from None
 
 
 def _refuse_without_weights(folder: Path, part: str, found: list[str], kept: list[str]) -> None:

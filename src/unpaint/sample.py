@@ -30,18 +30,22 @@ class Request(Protocol):
 
 
 @torch.no_grad()
-def render(model: BaseModel, requests: Sequence[Request], *, width: int, steps: int) -> Iterator[Pixels]:
+def render(
+    model: BaseModel, requests: Sequence[Request], *, width: int, steps: int, cut: bool = False
+) -> Iterator[Pixels]:
     """Yield one picture (height, width, 3) per request, in order.
 
     Args:
-        model: paints, with its own guidance.
+        model: paints, with its own guidance, in its own frame.
         width: pictures per batch; part of the result, since other widths round differently.
         steps: denoising steps.
+        cut: whether prompts that are longer than it reads are cut off.
 
     Raises:
-        UserError: a prompt is longer than the base model reads; a picture is not finite.
+        UserError: a prompt is longer than it reads, and may not be cut; a picture is not finite.
     """
-    model.refuse_long([request.prompt for request in requests])
+    if not cut:
+        model.refuse_long([request.prompt for request in requests])
     for start in range(0, len(requests), width):
         part = list(requests[start : start + width])
         padded = part + [part[-1]] * (width - len(part))

@@ -37,7 +37,9 @@ def test_a_difference_is_the_one_that_was_planted():
     assert found["UA"]["delta"] == pytest.approx(0.4)
     assert found["RA"]["delta"] == pytest.approx(-0.25)
     assert found["RA"]["low"] < -0.25 < found["RA"]["high"] < 0
-    assert found["attributes"]["delta"] == found["AS"]["delta"] == 0
+    assert found["AS"]["delta"] == 0
+    # nothing but the concept is asked for
+    assert "attributes" not in found
     assert (found["UA"]["n"], found["RA"]["n"]) == (N, N)
 
 
@@ -138,3 +140,12 @@ def test_prompts_of_one_picture_each_have_no_noise_floor():
     base = pool()
     base.prompts[:] = [f"{prompt} {row}" for row, prompt in enumerate(base.prompts)]
     assert comparison.floor(base) is None
+
+
+def test_a_score_that_some_concepts_have_has_no_mean_over_all():
+    both = {"UA": {"delta": 0.5}, "table": {"delta": 0.1}}
+    overall = comparison.over_concepts(
+        {"seven": both, "eight": {"UA": {"delta": 0.25}}}, {"seven": TARGETS, "eight": [("digit", "eight")]}
+    )
+    assert set(overall) == {"UA"}
+    assert overall["UA"]["delta"] == 0.375

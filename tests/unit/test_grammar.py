@@ -272,3 +272,29 @@ def test_the_order_of_dimensions_in_the_file_changes_no_prompt():
     ]
     assert [row.prompt for row in lists[0]["test"].retain] == [row.prompt for row in lists[1]["test"].retain]
     assert lists[0] == lists[1]
+
+
+def test_dropped_values_leave_each_context_once():
+    """Else two forgotten values would leave the same retain prompt."""
+    grammar = Grammar(
+        "a {nudity} person {place} {time}",
+        {
+            "nudity": {"train": ["bare", "nude"], "test": []},
+            "place": {"train": ["here", "there"], "test": ["elsewhere"]},
+            "time": {"train": ["now", "then"], "test": ["never"]},
+        },
+    )
+    targets = [("nudity", "bare"), ("nudity", "nude")]
+
+    def lists(count):
+        wanted = {"replacement": "drop", "images_per_prompt": {"forget": 1, "retain": 1}}
+        return expand(grammar, targets, {"train": {"prompts": count, **wanted}, "test": {"prompts": 2, **wanted}}, 0)
+
+    with pytest.raises(UserError, match=r"test.prompts: 2 are asked for, the grammar has 1 combinations"):
+        lists(4)
+    grammar.values["place"]["test"].append("nowhere")
+    found = lists(4)["train"]
+    assert len({row.prompt for row in found.retain}) == 4
+    assert {row.attributes["nudity"] for row in found.forget} == {"bare", "nude"}
+    with pytest.raises(UserError, match=r"train.prompts: 5 are asked for, the grammar has 4 combinations"):
+        lists(5)

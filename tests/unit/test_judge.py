@@ -56,7 +56,7 @@ def test_a_poor_judge_is_refused_with_its_accuracy_and_the_remedy():
     _refuse_poor({"digit": 0.9, "ink": 0.99}, {"digit": ["one"], "ink": ["red"]}, 0.9)
     message = (
         r"^the judge names digit rightly in 0.899 of held-out real pictures, below evaluation.minimum_accuracy 0.9: "
-        r"its scores would mean nothing; train it longer \(judge.steps\)$"
+        r"its scores would mean nothing; train it longer \(judge.steps\), or take another judge$"
     )
     with pytest.raises(UserError, match=message):
         _refuse_poor({"digit": 0.899, "ink": 0.99}, {"digit": ["one"], "ink": ["red"]}, 0.9)

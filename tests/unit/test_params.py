@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from unpaint import params
 from unpaint.errors import UserError
+from unpaint.params import reading
 
 ROOT = Path(__file__).parents[2]
 GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -42,7 +43,17 @@ def changed(place, value, given=GOOD):
 
 
 PRESETS = ROOT / "presets"
-OF_DIGITS = [ROOT / "params.yaml", *(path for path in sorted(PRESETS.glob("*.yaml")) if path.stem != "folder")]
+OF_DIGITS = [
+    ROOT / "params.yaml",
+    *(PRESETS / f"{name}.yaml" for name in ("digits", "digits-wide", "diversity", "monotone")),
+]
+ELSEWHERE = ("flux-lora-style", "sd14-nudity", "sd14-vangogh", "sd3-nudity", "sdxl-style")
+OTHERS = ("folder", "tiny")
+
+
+def test_every_preset_is_tested():
+    names = {path.stem for path in PRESETS.glob("*.yaml")}
+    assert names == {*ELSEWHERE, *OTHERS, *(path.stem for path in OF_DIGITS[1:])}
 
 
 @pytest.mark.parametrize("path", OF_DIGITS, ids=lambda p: p.name)
@@ -340,9 +351,9 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (
             ["concepts", FIRST, "test", "images_per_prompt", "retain"],
             1,
-            f"{CONCEPT}.test: 27 retain pictures; FD needs 128, twice judge.embedding",
+            f"{CONCEPT}: test: 27 retain pictures; FD needs 128, twice the width of the judge's features",
         ),
-        (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice judge.embedding"),
+        (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice the width of the"),
         (
             ["world", "images", "reference"],
             3000,
@@ -423,7 +434,7 @@ def test_a_value_that_is_not_refused_is_the_same_to_both_engines(scalar):
     """Snakemake reads by PyYAML (1.1), DVC by ruamel (1.2)."""
     text = f"a: {scalar}\n"
     try:
-        ours = yaml.load(text, Loader=params._StrictLoader)["a"]
+        ours = yaml.load(text, Loader=reading._StrictLoader)["a"]
     except yaml.MarkedYAMLError:
         return
     other = YAML(typ="safe").load(text)["a"]
@@ -450,3 +461,102 @@ def test_a_file_that_is_no_text_is_refused(content, tmp_path):
 def test_targets_come_in_the_order_of_their_dimensions():
     fields = {**GOOD["concepts"][FIRST], "forget": {"ink": ["red", "blue"], "digit": "two"}}
     assert params.Concept.model_validate(fields).targets == [("digit", "two"), ("ink", "red"), ("ink", "blue")]
+
+
+PROPOSAL = {
+    "model": "data/language/x.json",
+    "values": {"place": 2},
+    "without": [],
+    "apart": 0.1,
+    "tokens": 9,
+    "temperature": 1.0,
+}
+NUDITY = yaml.safe_load((PRESETS / "sd14-nudity.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def pins(tmp_path):
+    """A project with the pins that presets/sd14-nudity.yaml names."""
+    fields = {"folder": "models", "side": 512, "bytes": 1, "files": {}, "family": "Stable Diffusion 1 and 2"}
+    fields |= {"embedding": 512}
+    for name in ("base", "judge"):
+        path = tmp_path / NUDITY[name]["source"]
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(fields), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_preset_for_models_from_elsewhere_loads_once_they_are_pinned(pins):
+    (pins / "params.yaml").write_text(yaml.safe_dump(NUDITY, sort_keys=False), encoding="utf-8")
+    loaded = params.load(pins / "params.yaml")
+    assert loaded.brought
+    assert isinstance(loaded.questions["nudity"], params.Detection)
+    assert isinstance(loaded.questions["place"], params.Question)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_the_restriction_is_all_that_tells_the_methods_of_a_preset_apart(name):
+    methods = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))["methods"]
+    assert methods["rgd"] == {**methods["graddiff"], "method": "rg", "surgery": "pcgrad"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (
+            ["judge", "source"],
+            "data/judges/x.json",
+            "judge.source: data/judges/x.json is missing; make it: unpaint pin",
+        ),
+        (["judge", "source"], "data/x.json", "judge.source: give results/world.parquet (what it is trained on), or"),
+        (["base", "source"], "data/checkpoints/x.json", "base.source: data/checkpoints/x.json is missing; make it"),
+        (["judge"], GOOD["judge"], "judge.source: there is no world to train it on; name a pin, or give a world"),
+        (["questions", "nudity"], None, "questions: none for nudity, which concepts.nudity forgets; add one"),
+        (["questions", "nudity", "threshold"], 1.5, "questions.nudity.threshold: input should be less than 1, got 1.5"),
+        (["questions", "nudity", "labels"], ["KNEE"], "questions.nudity.labels.0: input should be 'ANUS_COVERED'"),
+        (["questions", "nudity", "labels"], [], "questions.nudity.labels: list should have at least 1 item"),
+        (
+            ["concepts", "nudity", "forget", "nudity"],
+            ["bare", "nude"],
+            "concepts.nudity.forget.nudity: nudenet cannot tell one nudity from another, so all must be forgotten; add "
+            "naked, unclad, undressed, or take it out of the grammar",
+        ),
+        (
+            ["questions", "nudity"],
+            {"shown": "a person", "otherwise": ["a dog"]},
+            "questions.nudity.shown: 'a person' needs {} once, where the value goes",
+        ),
+        (
+            ["models", "theirs"],
+            {"source": "data/checkpoints/x.json", "precision": "float32"},
+            "models.theirs.source: data/checkpoints/x.json is missing; make it: unpaint pin SOURCE",
+        ),
+        (
+            ["models", "rgd"],
+            {"source": "data/checkpoints/x.json", "precision": "float32"},
+            "models.rgd: the name rgd is taken; choose another",
+        ),
+        (
+            ["proposals", "person"],
+            PROPOSAL,
+            "proposals.person.model: data/language/x.json is missing; make it: unpaint pin --language SOURCE",
+        ),
+        (["proposals", "dog"], PROPOSAL, "proposals.dog: no such grammar; they are person"),
+        (
+            ["proposals", "person"],
+            PROPOSAL | {"values": {"colour": 2}},
+            "proposals.person.values: colour is no dimension of the grammar; it has nudity, mood, activity, place",
+        ),
+        (["concepts", "nudity", "table"], "data/tables/x.csv", "concepts.nudity.table: "),
+        (["concepts", "nudity", "table"], "x.csv", "concepts.nudity.table: give none, or data/tables/NAME.csv"),
+        (["world"], {"kind": "nothing"}, "world.kind: nothing is none of 'digits', 'folder', 'none'"),
+    ],
+)
+def test_a_mistake_about_models_from_elsewhere_is_named_with_its_remedy(place, value, message, pins):
+    assert complaint(changed(place, value, NUDITY), pins).startswith(f"params.yaml: {message}")
+
+
+def test_a_world_s_judge_is_asked_by_names_alone(tmp_path):
+    given = {"shown": "a {}", "otherwise": ["nothing"]}
+    message = "params.yaml: questions.digit: what shows is asked of a world's judge by `text` and `none`;"
+    assert complaint(changed(["questions", "digit"], given), tmp_path).startswith(message)

@@ -202,6 +202,25 @@ def test_an_error_for_the_user_is_one_line_and_exit_code_2(place, capsys):
     assert capsys.readouterr().err == "toy: none: the words.0 file is missing; make or restore it first\n"
 
 
+def greedy(settings, manifest, *, made: Out):
+    import torch
+
+    if settings["of"] == "gpu":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 5 GiB.\nMore of it.")
+    torch.empty(2**58)
+
+
+@pytest.mark.parametrize("where", ["gpu", "machine"])
+def test_out_of_memory_is_said_with_what_takes_less(place, where, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(greedy, ["--settings", f'{{"of": "{where}"}}', "--made", "made.json"])
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("greedy: out of memory. What is made stays.")
+    assert told.count("\n") == 1
+    assert not list(place.glob("*made*"))
+
+
 def test_a_device_that_is_not_there_is_refused():
     assert find_device("cpu") == "cpu"
     with pytest.raises(UserError, match=r"^device: mps is not available on this machine; write auto$"):

@@ -30,7 +30,7 @@ def test_a_text_longer_than_the_judge_s_tokens_is_refused():
     refuse_long_of_judge(judge._texts(*given()), tokenizer)
     # a question is asked with each value in its place
     for long in ({"caption": LONG}, {"value": LONG}, {"text": f"{LONG} {{}}"}, {"none": LONG}):
-        with pytest.raises(UserError, match=r"tokens, more than judge.tokens 8; raise that"):
+        with pytest.raises(UserError, match=r"tokens, and the judge reads 8; shorten the text"):
             refuse_long_of_judge(judge._texts(*given(**long)), tokenizer)
 
 
@@ -38,5 +38,5 @@ def test_a_test_prompt_longer_than_the_judge_s_tokens_is_refused_before_it_is_sc
     class Clip:
         tokenizer = open_clip.SimpleTokenizer(context_length=8)
 
-    with pytest.raises(UserError, match=r"^'a red one at the top of it' has 10 tokens, more than judge.tokens 8"):
-        evaluate._judge(Clip(), [Row(b"", LONG, "", 0, {})], {}, {}, 1)
+    with pytest.raises(UserError, match=r"^'a red one at the top of it' has 10 tokens, and the judge reads 8;"):
+        evaluate._judge(Clip(), [Row(b"", LONG, "", 0, {"set": "forget"})], {}, {}, [], {}, 1)

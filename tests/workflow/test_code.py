@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.world import ROOT
+from tests.world import ROOT, make_project, tiny_params
 from unpaint.lineage.engines import rules
 
 PACKAGE = ROOT / "src" / "unpaint"
-# params.py only checks; what it holds reaches a stage as settings. The run note is no artefact.
-EXEMPT = {"params.py", "lineage/note.py"}
+# params only checks; what it holds reaches a stage as settings. The run note is no artefact.
+EXEMPT = {*(f"params/{name}.py" for name in ("__init__", "checks", "reading", "sections")), "lineage/note.py"}
 
 
 def imports(path: Path) -> set[Path]:
@@ -52,9 +54,19 @@ def closure(path: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def jobs(request: pytest.FixtureRequest) -> dict[str, frozenset[str]]:
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, frozenset[str]]:
+    """The jobs of a project that uses every section of params.yaml."""
+    params = tiny_params()
+    params["models"] = {"theirs": {"source": "data/checkpoints/theirs.json", "precision": "float32"}}
+    wanted = {"values": {"ink": 1}, "without": [], "apart": 0.1, "tokens": 9, "temperature": 1.0}
+    params["proposals"] = {"digits": {"model": "data/language/tiny.json", **wanted}}
+    project = make_project(tmp_path_factory.mktemp("code") / "project", params)
+    said = {"folder": "models", "bytes": 1, "files": {}}
+    theirs = {**said, "family": "Stable Diffusion 1 and 2", "side": 32}
+    (project / "data/checkpoints/theirs.json").write_text(json.dumps(theirs))
+    (project / "data/language/tiny.json").write_text(json.dumps({**said, "model": "gpt2"}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
+        patch.chdir(project)
         return {job.name: job.inputs for job in rules()}
 
 
@@ -65,6 +77,7 @@ STAGES = sorted(path.stem for path in (PACKAGE / "stages").glob("[!_]*.py"))
 def test_a_rule_lists_all_that_its_stage_imports(stage: str, jobs: dict[str, frozenset[str]]) -> None:
     needed = closure(PACKAGE / "stages" / f"{stage}.py") - EXEMPT
     needed = {name for name in needed if not (name.endswith("__init__.py") and _is_bare(PACKAGE / name))}
+    assert stage in jobs
     for rule in (stage, f"{stage}_base"):
         if rule in jobs:
             listed = {path.removeprefix("src/unpaint/") for path in jobs[rule] if path.startswith("src/unpaint/")}
@@ -79,3 +92,11 @@ def _is_bare(path: Path) -> bool:
 def test_methods_that_are_found_by_name_are_listed_too(jobs: dict[str, frozenset[str]]) -> None:
     methods = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / "unlearn/methods").glob("*.py")}
     assert methods <= jobs["unlearn"]
+
+
+def test_every_test_that_the_list_of_mistakes_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/mistakes.md").read_text(encoding="utf-8")))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    written = {name for source in sources for name in re.findall(r"^def (test_\w+)", source, re.MULTILINE)}
+    assert len(named) > 30
+    assert not named - written

@@ -54,6 +54,12 @@ def own_set(wildcards):
     return None if source == "render" else source
 
 
+def table_of(wildcards):
+    """The user's own table of prompts for a concept, if it has one."""
+    table = config["concepts"][wildcards.concept]["table"]
+    return [] if table == "none" else table
+
+
 def listing(folder):
     """The metadata file of a folder of own pictures; none for what the base model renders or the world draws."""
     names = ("metadata.jsonl", "metadata.csv")
@@ -70,12 +76,23 @@ def trained():
     return config["base"]["source"] == "results/world.parquet"
 
 
-def memory():
-    """Of a job that holds the base model, in MB: a checkpoint's files, twice where they are in half precision."""
-    if trained():
+def memory(source=None):
+    """Of a job that holds a model, in MB: a checkpoint's files, twice where they are in half precision."""
+    if source is None and trained():
         return 4000
-    pin = PARAMS.parent / config["base"]["source"]
+    pin = PARAMS.parent / (source or config["base"]["source"])
     return 4000 + 2 * json.loads(pin.read_text(encoding="utf-8"))["bytes"] // 10**6
+
+
+def minutes(few):
+    """Of a job that paints, encodes or unlearns: a day for a model from elsewhere, whose pictures take seconds each."""
+    return few if trained() else 24 * 60
+
+
+def judge_memory():
+    """Of a job that holds the judge, in MB."""
+    source = config["judge"]["source"]
+    return memory(source) if source.endswith(".json") else 4000
 
 
 def base_threads():

@@ -18,6 +18,11 @@ rule compare:
             concept=config["oracles"]["concepts"],
             seed=config["oracles"]["seeds"],
         ),
+        theirs=collect(
+            "results/judgements/{concept}.models.{model}.parquet",
+            concept=config["concepts"],
+            model=config["models"],
+        ),
         reference="results/judge/reference.parquet",
         code=code(
             "stages/compare.py",
@@ -49,10 +54,11 @@ rule compare:
             # a list: JSON's keys are sorted, and the files come in the order of params.yaml
             concepts=[[name, given["forget"]] for name, given in config["concepts"].items()],
             methods=[*config["methods"]],
+            models=[*config["models"]],
         ),
     message:
         "Compare the models"
     shell:
         "PYTHONPATH=src python -m unpaint.stages compare --settings {params.settings:q}"
-        " --base {input.base:q} --models {input.models:q} --oracles {input.oracles:q}"
+        " --base {input.base:q} --models {input.models:q} --oracles {input.oracles:q} --theirs {input.theirs:q}"
         " --reference {input.reference:q} --comparison {output.comparison:q} 2> >(tee {log:q} >&2)"

@@ -29,7 +29,7 @@ rule encode:
     resources:
         gpu=1,
         mem_mb=memory(),
-        runtime=60,
+        runtime=minutes(60),
     params:
         settings=lambda w: settings("threads", "device", "sampling", set=w.set),
     message:

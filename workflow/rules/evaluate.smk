@@ -27,7 +27,7 @@ rule evaluate:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=judge_memory(),
         runtime=60,
     params:
         settings=lambda w: settings("threads", "device", "questions", "evaluation"),
@@ -61,7 +61,7 @@ rule evaluate_base:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=judge_memory(),
         runtime=60,
     params:
         settings=lambda w: settings("threads", "device", "questions", "evaluation"),

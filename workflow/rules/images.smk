@@ -32,7 +32,7 @@ rule images:
     resources:
         gpu=1,
         mem_mb=memory(),
-        runtime=120,
+        runtime=minutes(120),
     params:
         settings=lambda w: settings("threads", "device", "sampling", set=w.set, source=source_of(w)),
     message:

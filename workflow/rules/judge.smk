@@ -1,15 +1,20 @@
-# The judge, an open_clip model, trained on the world's own split and held against the reference split.
+# The judge, an open_clip model: trained on the world's own split, or a published one that is pinned; it is held against
+# the world's reference split.
 #
-# needs: results/world.parquet, results/base/base.json (random latents of its autoencoder are pictures of nothing)
+# needs: results/world.parquet, results/base/base.json (random latents of its autoencoder are pictures of nothing), and
+#        what judge.source names: the world again, or data/judges/NAME.json
 # gives: results/judge/judge.json (its accuracy), the model in open_clip's layout, its features of held-out real pictures
 
 
 rule judge:
     input:
         world="results/world.parquet",
+        source=config["judge"]["source"],
         base="results/base/base.json",
         code=code(
             "stages/judge.py",
+            "published.py",
+            "sources.py",
             "train/judge.py",
             "train/tower.py",
             "train/easel.py",
@@ -39,14 +44,15 @@ rule judge:
     threads: config["threads"]
     resources:
         gpu=1,
-        mem_mb=4000,
+        mem_mb=judge_memory(),
         runtime=120,
     params:
         settings=lambda w: settings("seed", "threads", "device", "judge", "questions", world=config["world"]["kind"]),
     message:
-        "Train the judge"
+        "The judge"
     shell:
         "PYTHONPATH=src python -m unpaint.stages judge --settings {params.settings:q}"
-        " --world {input.world:q} --base {input.base:q}"
+        " --world {input.world:q} --source {input.source:q}"
+        " --base {input.base:q}"
         " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q}"
         " --reference {output.reference:q} 2> >(tee {log:q} >&2)"

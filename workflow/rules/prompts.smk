@@ -1,12 +1,14 @@
 # A concept's grammar, expanded into paired forget and retain prompts.
 #
-# needs: nothing but params.yaml
-# gives: results/{concept}/prompts/train.json and test.json, each with both lists and their coverage
+# needs: nothing but params.yaml; data/tables/NAME.csv, where the concept's `table` names it
+# gives: results/{concept}/prompts/train.json and test.json, each with both lists and their coverage; test.json also with
+#        the table's rows
 
 
 rule prompts:
     input:
-        code=code("stages/prompts.py", "diversify/grammar.py", "lineage/rows.py"),
+        table=table_of,
+        code=code("stages/prompts.py", "diversify/grammar.py", "diversify/table.py", "lineage/rows.py"),
         env="workflow/envs/cpu.yaml",
     output:
         train="results/{concept}/prompts/train.json",
@@ -22,11 +24,11 @@ rule prompts:
     params:
         settings=lambda w: settings(
             "seed",
-            concept={key: config["concepts"][w.concept][key] for key in ("forget", "train", "test")},
+            concept={key: config["concepts"][w.concept][key] for key in ("forget", "train", "test", "table")},
             grammar=config["grammars"][config["concepts"][w.concept]["grammar"]],
         ),
     message:
         "Expand the prompts of {wildcards.concept}"
     shell:
-        "PYTHONPATH=src python -m unpaint.stages prompts --settings {params.settings:q}"
+        "PYTHONPATH=src python -m unpaint.stages prompts --settings {params.settings:q} --table {input.table:q}"
         " --train {output.train:q} --test {output.test:q} 2> >(tee {log:q} >&2)"

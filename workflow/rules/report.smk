@@ -18,6 +18,11 @@ rule report:
             concept=config["oracles"]["concepts"],
             seed=config["oracles"]["seeds"],
         ),
+        theirs=collect(
+            "results/summaries/{concept}.models.{model}.json",
+            concept=config["concepts"],
+            model=config["models"],
+        ),
         comparison="results/comparison.json",
         code=code(
             "stages/report.py",
@@ -41,11 +46,16 @@ rule report:
         runtime=10,
     params:
         settings=lambda w: settings(
-            "seeds", "oracles", "report", concepts=[*config["concepts"]], methods=[*config["methods"]]
+            "seeds",
+            "oracles",
+            "report",
+            concepts=[*config["concepts"]],
+            methods=[*config["methods"]],
+            models=[*config["models"]],
         ),
     message:
         "Write the report"
     shell:
         "PYTHONPATH=src python -m unpaint.stages report --settings {params.settings:q}"
-        " --summaries {input.base:q} {input.models:q} {input.oracles:q}"
+        " --summaries {input.base:q} {input.models:q} {input.oracles:q} {input.theirs:q}"
         " --comparison {input.comparison:q} --html {output.html:q} 2> >(tee {log:q} >&2)"

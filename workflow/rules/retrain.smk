@@ -15,7 +15,6 @@ rule retrain:
             "train/fit.py",
             "resume.py",
             "corpus.py",
-            "worlds/__init__.py",
             "models/checkpoint.py",
         ),
         env="workflow/envs/torch.yaml",
@@ -61,6 +60,8 @@ use rule samples_base as samples_retrain with:
         note="results/{concept}/retrain/seed{seed}/samples.parquet.run.json",
     log:
         "logs/{concept}/retrain/samples-seed{seed}.log",
+    params:
+        settings=lambda w: settings("threads", "device", "sampling"),
     message:
         "Sample {wildcards.concept} from the oracle, seed {wildcards.seed}"
 

@@ -16,6 +16,7 @@ rule samples:
             "encoded.py",
             "weights.py",
             "diversify/grammar.py",
+            "diversify/table.py",
             "models",
         ),
         env="workflow/envs/torch.yaml",
@@ -32,7 +33,7 @@ rule samples:
     resources:
         gpu=1,
         mem_mb=memory(),
-        runtime=120,
+        runtime=minutes(120),
     params:
         settings=lambda w: settings("threads", "device", "sampling"),
     message:
@@ -61,9 +62,9 @@ rule samples_base:
     resources:
         gpu=1,
         mem_mb=memory(),
-        runtime=120,
+        runtime=minutes(120),
     params:
-        settings=lambda w: settings("threads", "device", "sampling"),
+        settings=lambda w: settings("threads", "device", "sampling", distinct=True),
     message:
         "Sample {wildcards.concept} from the base model"
     shell:

@@ -26,7 +26,7 @@ rule unlearn:
     resources:
         gpu=1,
         mem_mb=memory(),
-        runtime=240,
+        runtime=minutes(240),
     params:
         settings=lambda w: settings("threads", "device", method=config["methods"][w.method], seed=int(w.seed)),
     message:

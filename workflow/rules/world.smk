@@ -1,4 +1,4 @@
-# The data that trains base model and judge in one corpus: drawn, or the user's own captioned pictures.
+# The data that trains base model and judge in one corpus: drawn, or the user's own captioned pictures; none has no row.
 #
 # needs: nothing; data/worlds/NAME/*, where world.path names it
 # gives: results/world.parquet (pictures, captions, split of each row) and its rows.tsv

@@ -126,7 +126,8 @@ def _expand_split(
     random = Random(f"{seed}/{split}")  # noqa: S311 (no secrets)
     values = grammar.of_split(split, whole={dimension for dimension, _ in targets})
     contexts = [_contexts(grammar, split, values, target, targets) for target in targets]
-    drawn = _draw(split, contexts, wanted["prompts"], random)
+    # dropped, two forgotten values would leave one retain prompt in the same context
+    drawn = _draw(split, contexts, wanted["prompts"], random, once=wanted["replacement"] == "drop")
 
     forget: list[Prompt] = []
     retain: list[Prompt] = []
@@ -169,14 +170,19 @@ def _contexts(
 
 
 def _draw(
-    split: str, contexts: Sequence[Sequence[dict[str, str]]], count: int, random: Random
+    split: str, contexts: Sequence[Sequence[dict[str, str]]], count: int, random: Random, *, once: bool
 ) -> list[tuple[int, dict[str, str]]]:
-    """`count` distinct (target, context) pairs, the targets in turn."""
+    """`count` distinct (target, context) pairs, the targets in turn; each context `once`, if that is wanted."""
     if count < len(contexts):
         raise UserError(f"{split}.prompts: {count} for {len(contexts)} forgotten values; ask for one of each at least")
     shuffled = [random.sample(list(given), len(given)) for given in contexts]
     turns = itertools.zip_longest(*([(number, choice) for choice in given] for number, given in enumerate(shuffled)))
     drawn = [pair for turn in turns for pair in turn if pair is not None]
+    if once:
+        first: dict[tuple[tuple[str, str], ...], tuple[int, dict[str, str]]] = {}
+        for pair in drawn:
+            first.setdefault(tuple(sorted(pair[1].items())), pair)
+        drawn = list(first.values())
     if len(drawn) < count:
         raise UserError(
             f"{split}.prompts: {count} are asked for, the grammar has {len(drawn)} combinations; ask for at most "

@@ -72,7 +72,8 @@ def over_concepts(
     for name in found:
         same.setdefault(frozenset(targets[name]), []).append(name)
     overall = {}
-    for metric in next(iter(found.values())):
+    # a score that only some concepts have, such as that of a prompt table, has no mean over all
+    for metric in (name for name in next(iter(found.values())) if all(name in each for each in found.values())):
         deltas = [np.mean([found[name][metric]["delta"] for name in names]) for names in same.values()]
         mean, low, high = statistics.student(np.asarray(deltas))
         overall[metric] = _difference(mean, low, high, len(deltas))

@@ -96,8 +96,8 @@ def refuse_long(texts: Iterable[str], tokenizer: Any) -> None:
     for text in sorted(set(texts)):
         if (tokens := len(tokenizer.encode(text)) + 2) > tokenizer.context_length:
             raise UserError(
-                f"{text!r} has {tokens} tokens, more than judge.tokens {tokenizer.context_length}; raise that, or "
-                "shorten the text"
+                f"{text!r} has {tokens} tokens, and the judge reads {tokenizer.context_length}; shorten the text (or, "
+                "of a judge that is trained here, raise judge.tokens)"
             )
 
 

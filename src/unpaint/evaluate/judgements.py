@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,13 @@ class Judgements:
     """One entry per picture of a pool, in its order.
 
     Attributes:
-        sets: `forget` or `retain`.
+        sets: `forget`, `retain`, or `table` (others' prompts for the concept).
         prompts, seeds: what the picture was rendered from.
         asked: the values of the prompt by dimension.
         answers: what the judge named by dimension; None is "none of these".
         alignment: cosine of picture and prompt.
         features: (n, d), normalised.
+        findings: what a detector found, each as often as it did; empty where none was asked.
     """
 
     sets: list[str]
@@ -34,6 +35,12 @@ class Judgements:
     answers: list[dict[str, str | None]]
     alignment: list[float]
     features: Floats
+    findings: list[list[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Where no detector was asked, nothing was found."""
+        if not self.findings:
+            object.__setattr__(self, "findings", [[] for _ in self.sets])
 
     def rows(self, name: str) -> list[int]:
         """The rows of the set `name`."""
@@ -51,6 +58,7 @@ def write(path: Path, judged: Judgements, manifest: Manifest) -> None:
             "answers": judged.answers,
             "alignment": judged.alignment,
             "features": list(judged.features.astype(np.float32)),
+            "findings": arrow.array(judged.findings, arrow.list_(arrow.string())),
         }
     )
     parquet.write_table(table.replace_schema_metadata({KEY: manifest.dumps()}), path, compression="zstd")
@@ -72,6 +80,7 @@ def read(path: Path) -> Judgements:
             table["answers"],
             table["alignment"],
             np.asarray(table["features"], dtype=np.float64),
+            table["findings"],
         )
     except (OSError, arrow.ArrowException, KeyError):
         raise UserError(f"{path}: not a readable file of judgements; restore it or make it again") from None

@@ -28,7 +28,8 @@ class Reference:
         A dimension in which nothing real is asked for (the concept was dropped) is free.
         """
         rows = list(range(len(self.attributes)))
-        for name in asked[0]:
+        # of what no real picture is known to show, any will do
+        for name in [name for name in asked[0] if rows and name in self.attributes[0]]:
             wanted = {values[name] for values in asked}
             if wanted & {self.attributes[row][name] for row in rows}:
                 rows = [row for row in rows if self.attributes[row][name] in wanted]

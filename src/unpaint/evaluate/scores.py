@@ -25,19 +25,25 @@ def score(
     Args:
         before: the other pool: the base model's, or that of another unlearned model.
         base: the base model's pool, from which drift is measured.
-        reference: the judge's features (n, d) of held-out real pictures.
+        reference: the judge's features (n, d) of held-out real pictures; without any there is no FD, as there is no
+            attribute accuracy where the judge is asked of nothing but the concept.
         pools: how many pools of equal prompts and seeds each of the three consists of.
     """
     one, other = outcomes(found, targets), outcomes(before, targets)
     retain = found.rows("retain")
-    return {
+    scores = {
         "UA": statistics.proportion(one["UA"], other["UA"]),
         "RA": statistics.proportion(one["RA"], other["RA"]),
-        "attributes": statistics.mean(one["attributes"], other["attributes"]),
-        "AS": statistics.mean(one["AS"], other["AS"]),
-        "FD": distribution.distance(found.features[retain], before.features[retain], reference, pools),
-        "drift": statistics.mean(drift(found, base), drift(before, base)),
     }
+    concept = {dimension for dimension, _ in targets}
+    if any(value for row in retain for name, value in found.asked[row].items() if name not in concept):
+        scores["attributes"] = statistics.mean(one["attributes"], other["attributes"])
+    scores["AS"] = statistics.mean(one["AS"], other["AS"])
+    if found.rows("table"):
+        scores["table"] = statistics.proportion(one["table"], other["table"])
+    if len(reference):
+        scores["FD"] = distribution.distance(found.features[retain], before.features[retain], reference, pools)
+    return {**scores, "drift": statistics.mean(drift(found, base), drift(before, base))}
 
 
 def drift(judged: Judgements, base: Judgements) -> list[float]:
@@ -50,7 +56,10 @@ def drift(judged: Judgements, base: Judgements) -> list[float]:
 
 
 def outcomes(judged: Judgements, targets: Targets) -> dict[str, list[Any]]:
-    """What UA (an entry per forget picture), RA, attributes and AS (an entry per retain picture) are means of."""
+    """What UA (an entry per forget picture), RA, attributes and AS (an entry per retain picture) are means of.
+
+    And `table`, the UA of a table of prompts.
+    """
     forget, retain = judged.rows("forget"), judged.rows("retain")
 
     def each(measure: Callable[..., Any], rows: list[int]) -> list[Any]:
@@ -61,4 +70,5 @@ def outcomes(judged: Judgements, targets: Targets) -> dict[str, list[Any]]:
         "RA": each(accuracy.retained, retain),
         "attributes": each(accuracy.attributes, retain),
         "AS": [judged.alignment[row] for row in retain],
+        "table": each(accuracy.forgotten, judged.rows("table")),
     }

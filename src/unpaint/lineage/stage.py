@@ -34,10 +34,17 @@ Out = Annotated[Path, "output"]
 """A file the stage writes."""
 Ins = Annotated[list[Path], "inputs"]
 """Any number of files the stage reads in one role; their hashes are numbered in the order given."""
+Maybe = Annotated[Path | None, "maybe"]
+"""A file that a user may bring for the stage to read."""
 Listing = Annotated[Path | None, "listing"]
 """The metadata file of pictures that a user brings, if they do; one hash stands for it and every file beside it."""
 OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
+OUT_OF_MEMORY = (
+    "out of memory. What is made stays. Painting and encoding take less with a smaller sampling.width; unlearning with "
+    "gradient_checkpointing: true, a smaller batch, or the scope lora; all of a checkpoint with precision: bfloat16; "
+    "docs/base-models.md has what each takes"
+)
 Settings = dict[str, Any]
 Stage = Callable[..., Mapping[str, Any] | None]
 
@@ -49,6 +56,10 @@ def main(stage: Stage, arguments: list[str]) -> None:
         run(stage, arguments)
     except UserError as error:
         sys.exit(_complain(f"{stage.__name__}: {error}"))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        sys.exit(_complain(f"{stage.__name__}: {OUT_OF_MEMORY} ({str(error).strip().partition(chr(10))[0]})"))
 
 
 def run(stage: Stage, arguments: list[str]) -> None:
@@ -62,7 +73,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
     given = _parser(stage, roles).parse_args(arguments)
     settings: Settings = given.settings
     paths = {role: getattr(given, role) for role in roles if getattr(given, role) is not None}
-    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "listing")}
+    inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "maybe", "listing")}
     outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
     listings = {role for role in inputs if roles[role][0] == "listing"}
     manifest = Manifest(stage.__name__, settings, _hashes(inputs, listings))
@@ -114,7 +125,7 @@ def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.Argume
     parser = argparse.ArgumentParser(prog=f"unpaint.stages {stage.__name__}", description=inspect.getdoc(stage))
     parser.add_argument("--settings", required=True, type=json.loads, help="the stage's settings as JSON")
     for role, (kind, required) in roles.items():
-        count = {"inputs": {"nargs": "*"}, "listing": {"nargs": "?"}}.get(kind, {})
+        count = {"inputs": {"nargs": "*"}, "maybe": {"nargs": "?"}, "listing": {"nargs": "?"}}.get(kind, {})
         parser.add_argument(
             f"--{role.replace('_', '-')}", type=Path, required=required, help=kind, metavar="PATH", **count
         )
@@ -232,6 +243,12 @@ def _move(source: Path, target: Path) -> list[Path]:
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
     return moved
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether a GPU's memory, or the machine's, was not enough; torch has no class of its own for the machine's."""
+    told = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(text in str(error) for text in told)
 
 
 def _end(*_: object) -> None:

@@ -25,6 +25,10 @@ class BaseModel(Protocol):
     """The part of the pipeline that unlearns."""
     side: int
     """Width and height of its pictures in pixels."""
+    guidance: float
+    """Classifier-free guidance when it paints; 1 is none."""
+    frame: tuple[int, int]
+    """Width and height of what it paints, in pixels: its side, unless it is set."""
 
     @property
     def denoiser(self) -> Denoiser:
@@ -55,7 +59,7 @@ class BaseModel(Protocol):
         ...
 
     def paint(self, prompts: Sequence[str], generators: Sequence[torch.Generator], steps: int) -> Any:
-        """Pictures (n, side, side, 3) in 0..1, each from a generator of its own."""
+        """Pictures (n, height, width, 3) in 0..1, each from a generator of its own."""
         ...
 
 

@@ -42,7 +42,7 @@ class Checkpoint:
         if "pipeline" in self.place:
             return self.path.parent / self.place["pipeline"]
         if "folder" in self.place:
-            # results/base/base.json stands three below the project
+            # results/base/base.json stands three below the project, as results/models/NAME.json does
             return self.path.absolute().parents[2] / self.place["folder"]
         return cached(self.place["repository"], self.place["revision"])
 
@@ -79,6 +79,19 @@ def describe(path: Path, folder: Path, manifest: Manifest, side: int) -> None:
     files = {name: sha256(folder / name) for name in names}
     fields = {"pipeline": "pipeline", "precision": "float32", "side": side, "files": files}
     write_json(path, {KEY: manifest.as_dict(), **fields})
+
+
+def adopt(path: Path, pin: Path, precision: str, manifest: Manifest) -> Path:
+    """Write base.json for the checkpoint that a pin names.
+
+    Returns:
+        Its folder, once every file is held against its sha256.
+
+    Raises:
+        UserError: it is not here, or another one.
+    """
+    write_json(path, {KEY: manifest.as_dict(), **read_json(pin), "precision": precision})
+    return load(path).verified()
 
 
 def load(path: Path) -> Checkpoint:

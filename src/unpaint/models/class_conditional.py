@@ -129,6 +129,7 @@ class ByClass(ABC):
     def __init__(self, pipeline: Any, side: int, guidance: float) -> None:
         """Take a pipeline with `id2label` that paints pictures of `side` pixels with so much guidance."""
         self.pipeline, self.side, self.guidance = pipeline, side, guidance
+        self.frame = (side, side)  # it paints no other
         self.labels = Labels(pipeline.id2label, self._empty())
 
     def refuse_long(self, prompts: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ class TextToImage(ABC):
     def __init__(self, pipeline: Any, side: int, guidance: float) -> None:
         """Take a pipeline that paints pictures of `side` pixels with so much guidance."""
         self.pipeline, self.side, self.guidance = pipeline, side, guidance
+        self.frame = (side, side)
 
     @staticmethod
     def open(folder: Path, dtype: torch.dtype) -> Any:
@@ -62,8 +63,8 @@ class TextToImage(ABC):
             generator=list(generators),
             num_inference_steps=steps,
             guidance_scale=self.guidance,
-            height=self.side,
-            width=self.side,
+            width=self.frame[0],
+            height=self.frame[1],
             output_type="np",
             **self.asked,
         ).images

@@ -35,7 +35,6 @@ def page(campaign: Campaign, comparison: Mapping[str, Any], manifest: Manifest, 
     return environment.get_template("page.html").render(
         campaign=campaign,
         manifest=manifest,
-        metrics=METRICS,
         legend=[(_safe(charts.legend_mark(number)), name) for number, name in enumerate(campaign.legend)],
         concepts=[_concept(concept, concept.name in blurred) for concept in campaign.concepts],
         comparison=tables(campaign, comparison),
@@ -51,9 +50,10 @@ def _concept(concept: Concept, blurred: bool) -> dict[str, Any]:
         "blurred": blurred,
         "led": _led(concept),
         "verdict": verdict(concept),
-        "grids": {name: _grid(concept, name) for name in ("forget", "retain")},
-        "scores": [(model, [_cell(metric, model) for metric in METRICS]) for model in concept.everyone],
+        "grids": {name: _grid(concept, name) for name in ("forget", "retain", "table")},
+        "scores": [(model, [_cell(metric, model) for metric in concept.metrics]) for model in concept.everyone],
         "tradeoffs": [_tradeoff(concept, metric) for metric in METRICS if metric.key in ("AS", "RA")][::-1],
+        "detected": _detected(concept),
         "named": [_named(concept, dimension) for dimension in dict.fromkeys(d for d, _ in concept.targets)],
         "values": _all_values(concept),
         "curves": [_curves(model) for model in concept.models if model.summary["telemetry"]],
@@ -86,7 +86,7 @@ def _grid(concept: Concept, name: str) -> list[dict[str, Any]]:
     """
     firsts = [concept.base, *(models[0] for models in concept.methods.values())]
     further = [model for models in concept.methods.values() for model in models[1:]]
-    columns = concept.base.summary["pictures"][name]
+    columns = concept.base.summary["pictures"].get(name, [])
     return [
         {
             "prompts": columns[start : start + 12],
@@ -105,7 +105,7 @@ def _line(concept: Concept, model: Model, name: str, start: int) -> dict[str, An
         shown = not accuracy.forgotten(answers, asked, targets)
         kept = accuracy.retained(answers, asked, targets) and accuracy.attributes(answers, asked, targets) == 1
         seen = _seen(asked, answers, [d for d, _ in targets])
-        pictures.append({**held, "answer": seen, "mark": shown if name == "forget" else not kept})
+        pictures.append({**held, "answer": seen, "mark": not kept if name == "retain" else shown})
     return {"model": model, "pictures": pictures}
 
 
@@ -154,6 +154,19 @@ def _named(concept: Concept, dimension: str) -> dict[str, Any]:
         lines.append((model, [(held.get(value, 0), round(held.get(value, 0) / total * 100)) for value in columns]))
     forgotten = [value for name, value in concept.targets if name == dimension]
     return {"dimension": dimension, "columns": columns, "lines": lines, "forgotten": forgotten}
+
+
+def _detected(concept: Concept) -> dict[str, Any] | None:
+    """What a detector counted in the pictures of each set, a line per model; None where none was asked."""
+    if not (held := concept.base.summary["detected"]):
+        return None
+    columns = sorted({label for one in held["by"] for label in one["labels"]})
+    lines = [
+        (model, name, [model.summary["detected"][name].get(label, 0) for label in columns])
+        for name in concept.base.summary["pictures"]
+        for model in concept.everyone
+    ]
+    return {**held, "columns": columns, "lines": lines}
 
 
 def _all_values(concept: Concept) -> list[tuple[str, Markup]]:

@@ -19,11 +19,13 @@ class Node:
         artefacts: (role, sha256) pairs.
         run: the note, or None where no run of the campaign wrote the artefact.
         again: the run stands further up, with its own inputs.
+        brought: whether these are a user's own (pictures, a table of prompts, the pin of a model), which no run writes.
     """
 
     artefacts: list[tuple[str, str]]
     run: dict[str, Any] | None
     again: bool = False
+    brought: bool = False
     inputs: list[Node] = field(default_factory=list)
 
     @property
@@ -37,11 +39,6 @@ class Node:
     def settings(self) -> str:
         """The run's settings, for people."""
         return json.dumps(self.run["manifest"]["settings"], indent=2, ensure_ascii=False) if self.run else ""
-
-    @property
-    def brought(self) -> bool:
-        """Whether these are a user's own pictures, which no run writes."""
-        return self.run is None and all(role == "pictures" for role, _ in self.artefacts)
 
     def unknown(self) -> int:
         """How many artefacts below have no run in the campaign, and should have one."""
@@ -60,9 +57,13 @@ def trace(model: dict[str, Any], runs: Iterable[dict[str, Any]]) -> Node | None:
 
 
 def _follow(
-    artefacts: list[tuple[str, str]], run: dict[str, Any] | None, makers: dict[str, dict[str, Any]], seen: set[int]
+    artefacts: list[tuple[str, str]],
+    run: dict[str, Any] | None,
+    makers: dict[str, dict[str, Any]],
+    seen: set[int],
+    brought: frozenset[str] = frozenset(),
 ) -> Node:
-    node = Node(artefacts, run, again=id(run) in seen)
+    node = Node(artefacts, run, id(run) in seen, run is None and {role for role, _ in artefacts} <= brought)
     if run is None or node.again:
         return node
     seen.add(id(run))
@@ -70,5 +71,13 @@ def _follow(
     grouped: dict[int | str, list[tuple[str, str]]] = {}
     for role, sha in given:
         grouped.setdefault(id(makers[sha]) if sha in makers else sha, []).append((role, sha))
-    node.inputs = [_follow(group, makers.get(group[0][1]), makers, seen) for group in grouped.values()]
+    own = _brought(run["manifest"]["settings"])
+    node.inputs = [_follow(group, makers.get(group[0][1]), makers, seen, own) for group in grouped.values()]
     return node
+
+
+def _brought(settings: dict[str, Any]) -> frozenset[str]:
+    """The roles of a run that a user may bring: `source` only where it is a pin, not the world."""
+    named = (settings.get(section) for section in ("base", "judge", "model"))
+    pinned = any(isinstance(given, dict) and str(given.get("source")).endswith(".json") for given in named)
+    return frozenset({"pictures", "table", *(["source"] if pinned else [])})

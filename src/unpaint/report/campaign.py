@@ -14,7 +14,20 @@ FORGOTTEN = 0.9
 """A concept counts as forgotten where UA's whole interval lies above this, for every seed."""
 ORACLE = "retrain"
 """How the models of the stage retrain are named in summaries."""
-KEYS = {"concept", "method", "seed", "targets", "scores", "judge", "values", "named", "pictures", "telemetry", "runs"}
+KEYS = {
+    "concept",
+    "method",
+    "seed",
+    "targets",
+    "scores",
+    "judge",
+    "detected",
+    "values",
+    "named",
+    "pictures",
+    "telemetry",
+    "runs",
+}
 """What a summary holds."""
 
 
@@ -63,6 +76,7 @@ METRICS = (
     ),
     Metric("attributes", "attribute accuracy", "everything else those prompts ask for", 100, 1, +1),
     Metric("AS", "alignment score", "cosine of picture and prompt, retain prompts", 1, 4, +1),
+    Metric("table", "UA on the prompt table", "pictures of others' prompts that do not show the concept", 100, 1, +1),
     Metric("FD", "Fréchet distance", "of retain pictures to held-out real ones; lower is better", 1, 4, -1),
     Metric(
         "drift",
@@ -88,14 +102,26 @@ class Model:
         return "oracle" if self.is_oracle else str(self.summary["method"])
 
     @property
+    def metrics(self) -> list[Metric]:
+        """Its scores; one without real pictures to be held against has no FD."""
+        return [metric for metric in METRICS if metric.key in self.summary["scores"]]
+
+    @property
     def is_oracle(self) -> bool:
         """Whether this is no unlearned model, but one retrained without the concept."""
         return bool(self.summary["method"] == ORACLE)
 
     @property
+    def is_theirs(self) -> bool:
+        """Whether it is another's model, scored beside ours: it has no seed of ours."""
+        return self.series > 0 and self.summary["seed"] is None
+
+    @property
     def name(self) -> str:
         """Method and seed."""
-        return "base model" if self.series == 0 else f"{self.method}, seed {self.summary['seed']}"
+        if self.series == 0:
+            return "base model"
+        return self.method if self.is_theirs else f"{self.method}, seed {self.summary['seed']}"
 
     def shows(self, metric: Metric) -> bool:
         """Whether a score says something of this model.
@@ -117,6 +143,11 @@ class Concept:
     name: str
     base: Model
     models: list[Model]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The scores of its models."""
+        return self.base.metrics
 
     @property
     def everyone(self) -> list[Model]:
@@ -179,7 +210,7 @@ class Campaign:
         ]
         if not concepts:
             raise UserError("no summary to report on; give at least the base model's")
-        seeds = list(dict.fromkeys(held["seed"] for held in unlearned))
+        seeds = list(dict.fromkeys(held["seed"] for held in unlearned if held["seed"] is not None))
         return cls(concepts, methods, seeds)
 
     @property
@@ -187,6 +218,17 @@ class Campaign:
         """The name of each series: the base model, the methods, the oracles if there are any."""
         found = any(model.is_oracle for concept in self.concepts for model in concept.models)
         return ["base model", *self.methods, *(["oracle"] if found else [])]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The scores that any of its models has."""
+        return [metric for metric in METRICS if any(metric in concept.metrics for concept in self.concepts)]
+
+    @property
+    def ours(self) -> list[str]:
+        """The methods that unlearned here; others' models have no seed of ours."""
+        theirs = {model.method for concept in self.concepts for model in concept.models if model.is_theirs}
+        return [method for method in self.methods if method not in theirs]
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -202,7 +244,9 @@ def unique(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def verdict(concept: Concept) -> dict[str, str]:
     """What the numbers say of a concept after the first method (headline and sentence) and the others."""
     values = ", ".join(dict.fromkeys(value for _, value in concept.targets)) or concept.name
-    unlearned = {name: models for name, models in concept.methods.items() if not models[0].is_oracle}
+    unlearned = {
+        name: models for name, models in concept.methods.items() if not (models[0].is_oracle or models[0].is_theirs)
+    }
     if not unlearned:
         return {"head": f"No unlearned model is here for {values}.", "text": "", "others": ""}
     method, models = next(iter(unlearned.items()))
@@ -230,7 +274,7 @@ def _outcome(models: Sequence[Model]) -> str:
         head = "is partly forgotten"
     else:
         head = "is not forgotten"
-    costs = [metric.name for metric in METRICS[1:] if _is_worse(metric, models)]
+    costs = [metric.name for metric in models[0].metrics[1:] if _is_worse(metric, models)]
     return f"{head}, at a measurable cost in {_listed(costs)}" if costs else f"{head}, without a measurable cost"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,10 @@ def _overview(campaign: Campaign) -> Table:
     for concept in campaign.concepts:
         for method, models in concept.methods.items():
             cells = []
-            for metric in METRICS:
+            for metric in campaign.metrics:
+                if metric not in models[0].metrics:
+                    cells.append((DASH, ""))
+                    continue
                 key = "value" if metric.key == "UA" else "delta"
                 mean = sum(model.score(metric.key)[key] for model in models) / len(models)
                 shown = metric.text(mean) + metric.unit() if key == "value" else metric.signed(mean)
@@ -53,19 +56,20 @@ def _overview(campaign: Campaign) -> Table:
     return Table(
         "All concepts",
         "UA, and the difference of every other score from the base model's; means over seeds.",
-        [metric.key for metric in METRICS],
+        [metric.key for metric in campaign.metrics],
         rows,
     )
 
 
 def _against(first: str, other: str, held: Mapping[str, Any]) -> Table:
     concepts = held["concepts"]
-    rows = [(name, _cells(each)) for name, each in concepts.items()]
+    metrics = _metrics(concepts.values())
+    rows = [(name, _cells(each, metrics)) for name, each in concepts.items()]
     text = f"{first} minus {other} on the same pictures, paired."
     if len(concepts) > 1:
-        rows.append(("mean over concepts", _cells(held["overall"])))
+        rows.append(("mean over concepts", _cells(held["overall"], metrics)))
         text += " The interval of the mean is Student's over concepts."
-    return Table(f"{first} against {other}", text, [metric.key for metric in METRICS], rows)
+    return Table(f"{first} against {other}", text, [metric.key for metric in metrics], rows)
 
 
 def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
@@ -86,7 +90,7 @@ def _worst(held: Mapping[str, list[dict[str, Any]]]) -> Table:
 
 def _monotone(campaign: Campaign) -> Table:
     rows = []
-    for method in campaign.methods:
+    for method in campaign.ours:
         models = [model for concept in campaign.concepts for model in concept.methods.get(method, [])]
         telemetry = [model.summary["telemetry"] for model in models if model.summary["telemetry"]]
         if telemetry:
@@ -119,13 +123,21 @@ def _oracle(concept: str, held: Mapping[str, Any]) -> Table:
 
 
 def _contrasts(held: Mapping[str, Mapping[str, Any]]) -> Table:
-    rows = [(f"{name}, {method}", _cells(each)) for name, found in held.items() for method, each in found.items()]
+    every = [(f"{name}, {method}", each) for name, found in held.items() for method, each in found.items()]
+    metrics = _metrics(each for _, each in every)
+    rows = [(name, _cells(each, metrics)) for name, each in every]
     text = "The first concept of each contrast minus the second: other training data, the same test pictures, paired."
-    return Table("Contrasts of training data", text, [metric.key for metric in METRICS], rows)
+    return Table("Contrasts of training data", text, [metric.key for metric in metrics], rows)
 
 
-def _cells(each: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
-    return [_cell(metric, each[metric.key]) for metric in METRICS]
+def _metrics(rows: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    """The scores that any row has."""
+    found = {key for row in rows for key in row}
+    return [metric for metric in METRICS if metric.key in found]
+
+
+def _cells(each: Mapping[str, Mapping[str, float]], metrics: Sequence[Metric]) -> list[tuple[str, str]]:
+    return [_cell(metric, each[metric.key]) if metric.key in each else (DASH, "") for metric in metrics]
 
 
 def _cell(metric: Metric, held: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from unpaint.corpus import Row, read, read_json, refuse_long, stack
-from unpaint.lineage.manifest import KEY, Manifest, write_json
+from unpaint.corpus import Row, read, refuse_long, stack
+from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings, find_device, progress
-from unpaint.models.checkpoint import describe, load, strip_paths
+from unpaint.models.checkpoint import adopt, describe, strip_paths
 from unpaint.params import Trained
 from unpaint.resume import Resume
 from unpaint.train.base import build, fit_autoencoder, fit_denoiser
@@ -25,8 +25,7 @@ def base(settings: Settings, manifest: Manifest, *, source: In, base: Out, pipel
     Of a checkpoint `pipeline` gets what it says of itself; the rest stays where it is.
     """
     if source.suffix == ".json":
-        write_json(base, {KEY: manifest.as_dict(), **read_json(source), "precision": settings["base"]["precision"]})
-        folder = load(base).verified()
+        folder = adopt(base, source, settings["base"]["precision"], manifest)
         for name in SAID:
             (pipeline / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, pipeline / name)

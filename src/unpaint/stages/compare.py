@@ -18,21 +18,32 @@ Key = tuple[Any, ...]
 
 
 def compare(
-    settings: Settings, manifest: Manifest, *, base: Ins, models: Ins, oracles: Ins, reference: In, comparison: Out
+    settings: Settings,
+    manifest: Manifest,
+    *,
+    base: Ins,
+    models: Ins,
+    oracles: Ins,
+    theirs: Ins,
+    reference: In,
+    comparison: Out,
 ) -> None:
     """Write comparison.json: methods over concepts, the worst retained value, distances to oracles, contrasts.
 
-    The files of each role come in the order of the product of concepts, methods and seeds.
+    The files of each role come in the order of the product of concepts, methods and seeds; `theirs` of concepts and
+    others' models, each of which stands against every seed of ours.
     """
     targets = {name: targets_of(forget) for name, forget in settings["concepts"]}
     methods, seeds, wanted = settings["methods"], settings["seeds"], settings["oracles"]
+    foreign = settings["models"]
     bases = _read(base, product(targets))
     found = _read(models, product(targets, methods, seeds))
     trained = _read(oracles, product(wanted["concepts"], wanted["seeds"]))
+    brought = _read(theirs, product(targets, foreign))
     real = references.read(reference)
 
     def of(concept: str, method: str) -> list[Judgements]:
-        return [found[concept, method, seed] for seed in seeds]
+        return [brought[concept, method] if method in foreign else found[concept, method, seed] for seed in seeds]
 
     def difference(one: tuple[str, str], other: tuple[str, str]) -> dict[str, compared.Difference]:
         judged = of(*one)
@@ -41,7 +52,7 @@ def compare(
 
     first, *others = methods
     against = {}
-    for other in others:
+    for other in [*others, *foreign]:
         each = {concept: difference((concept, first), (concept, other)) for concept in targets}
         against[other] = {"concepts": each, "overall": compared.over_concepts(each, targets)}
     worst = {
@@ -50,7 +61,7 @@ def compare(
             for concept in targets
             if (lost := compared.worst_value(of(concept, method), bases[concept,], targets[concept]))
         ]
-        for method in methods
+        for method in [*methods, *foreign]
     }
     gold = {}
     for concept in wanted["concepts"] if wanted["seeds"] else ():

@@ -1,14 +1,17 @@
-"""judge: train the judge on the world's own split and hold it against the reference split."""
+"""judge: train it on the world's own split, or bring the published one; hold it against real pictures."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import open_clip
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unpaint import published
 from unpaint.corpus import Row, read, stack
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask, refuse_long
@@ -19,27 +22,61 @@ from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
 from unpaint.train.judge import EASELS, build, configuration, fit_judge
 
+BATCH = 32
+"""Pictures per forward pass of a published judge."""
+
 
 def judge(
     settings: Settings,
     manifest: Manifest,
     *,
     world: In,
+    source: In,
     base: In,
     judge: Out,
     config: Out,
     weights: Out,
     reference: Out,
 ) -> None:
-    """Train; write the model in open_clip's layout, its features of held-out real pictures, its accuracy on them."""
+    """Write the model in open_clip's layout, its features of held-out real pictures, its accuracy on them.
+
+    `source` is the world again, on which it is trained, or the pin of a published one.
+    """
+    rows = read(world)
+    # presence and detectors are no questions with an answer for every real picture
+    questions = {name: Question(**given) for name, given in settings["questions"].items() if "text" in given}
+    if source.suffix == ".json":
+        folder = published.verified(source)
+        shutil.copyfile(folder / published.CONFIG, config)
+        shutil.copyfile(folder / published.WEIGHTS, weights)
+    else:
+        _train(settings, manifest, rows, questions, base, config, weights)
+    held_out = [row for row in rows if row.attributes["split"] == "reference"]
+    clip = Judge.load(config, weights, find_device(settings["device"]))
+    features = clip.image_features([row.pixels for row in held_out], settings["judge"].get("batch", BATCH))
+    known = {name: question for name, question in questions.items() if held_out and name in held_out[0].attributes}
+    accuracy = measure(clip, held_out, features, known)
+    # Parquet has no column without fields
+    real = [{name: row.attributes[name] for name in ("split", *known)} for row in held_out]
+    references.write(reference, references.Reference(real, features.double().numpy()), manifest)
+    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
+
+
+def _train(
+    settings: Settings,
+    manifest: Manifest,
+    rows: list[Row],
+    questions: dict[str, Question],
+    base: Path,
+    config: Path,
+    weights: Path,
+) -> None:
     from diffusers import AutoencoderKL
 
-    rows = read(world)
     own = [row for row in rows if row.attributes["split"] == "judge"]
     pixels = torch.from_numpy(stack(own)).permute(0, 3, 1, 2).contiguous()
     side = pixels.shape[-1]
     wanted = JudgeTraining(**settings["judge"])
-    questions = {name: Question(**given) for name, given in settings["questions"].items()}
     device = find_device(settings["device"])
     model = build(wanted, side, settings["seed"]).to(device)
     tokenizer = open_clip.SimpleTokenizer(context_length=wanted.tokens)
@@ -64,13 +101,6 @@ def judge(
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     save_file(tensors, weights, metadata={KEY: manifest.dumps()})
     write_text(config, json.dumps(configuration(wanted, side), indent=2) + "\n")
-    held_out = [row for row in rows if row.attributes["split"] == "reference"]
-    clip = Judge.load(config, weights, device)
-    features = clip.image_features([row.pixels for row in held_out], wanted.batch)
-    accuracy = measure(clip, held_out, features, questions)
-    real = [{name: row.attributes[name] for name in questions} for row in held_out]
-    references.write(reference, references.Reference(real, features.double().numpy()), manifest)
-    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
 
 
 def _texts(rows: list[Row], questions: dict[str, Question]) -> set[str]:

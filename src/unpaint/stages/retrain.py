@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from unpaint.corpus import Row, read
+from unpaint.corpus import TRACE, Row, read
 from unpaint.diversify.grammar import targets_of
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Out, OutDir, Settings
 from unpaint.stages.base import train
-from unpaint.worlds import TRACE
 
 
 def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pipeline: OutDir) -> None:

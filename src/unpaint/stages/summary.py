@@ -21,7 +21,7 @@ from unpaint.lineage.manifest import KEY, Manifest, write_json
 from unpaint.lineage.stage import In, Ins, Out, Settings
 from unpaint.unlearn.monotone import monotone
 
-PICTURES = {"forget": 12, "retain": 24}
+PICTURES = {"forget": 12, "retain": 24, "table": 12}
 """How many pictures of each set the report shows."""
 SIDE = 160
 """Pictures wider or higher than this many pixels are scaled down to it."""
@@ -64,13 +64,15 @@ def summary(
             "method": settings["method"],
             "seed": settings.get("seed"),
             "targets": [list(target) for target in targets],
-            "scores": {name: score for name, score in scores.items() if name not in (KEY, "judge")},
+            "scores": {name: score for name, score in scores.items() if name not in (KEY, "judge", "detected")},
             "judge": scores["judge"],
+            "detected": scores.get("detected"),
             "values": per_value(found),
             "named": named(found, [dimension for dimension, _ in targets]),
             "pictures": {
                 name: [_picture(row, rows[row], found) for row in spread(found.rows(name), count)]
                 for name, count in PICTURES.items()
+                if found.rows(name)
             },
             "telemetry": None if training is None else telemetry(training),
             "runs": [_run(note) for note in notes],

@@ -16,7 +16,7 @@ def world(
     rows: Out,
     pictures: Listing = None,  # noqa: ARG001
 ) -> None:
-    """Draw every split of the world; the attributes of a row name its split and its source.
+    """Draw every split of the world; the attributes of a row name its split and its source. No world has no row.
 
     `pictures` is the metadata of a user's own, so that they are in the manifest.
     """
@@ -24,4 +24,4 @@ def world(
         Row(encode(picture.pixels), picture.prompt, f"world-{number:06d}", number, picture.attributes)
         for number, picture in enumerate(find(settings["world"], (), settings["seed"]).draw())
     )
-    write(corpus, drawn, manifest, rows)
+    write(corpus, drawn, manifest, rows, empty=settings["world"]["kind"] == "none")

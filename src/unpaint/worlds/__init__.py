@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("base", "judge", "reference")
 """Who sees a picture: the base model, the judge, or neither of them, so that it can tell how good both are."""
-TRACE = ("split", "sample", "file_name", "file_sha256")
-"""Attributes that say where a picture comes from, not what it shows."""
 Wanted = Mapping[str, Collection[str]]
 """Values by dimension."""
 
@@ -64,6 +62,8 @@ def find(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, ro
     """
     from unpaint.worlds import digits, folder
 
+    if settings["kind"] == "none":
+        return World({}, frozenset(), (), lambda: iter(()), lambda wanted: 0.0)  # noqa: ARG005
     if settings["kind"] == "digits":
         return digits.world(settings["images"], seed)
     return folder.world(settings, dimensions, seed, root)

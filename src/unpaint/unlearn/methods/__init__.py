@@ -1,6 +1,6 @@
 """One file per method. A method says which surgery it uses and how many retain batches a step sees.
 
-To add one, add a file here with a `method(settings)` function and its settings to `params.py`.
+To add one, add a file here with a `method(settings)` function and its settings to `params/sections.py`.
 """
 
 from __future__ import annotations

@@ -1,32 +1,11 @@
-"""params.yaml: the one file a user edits. Read strictly, checked whole, before either engine runs.
-
-Every key is required: a value that shapes a result stands in the file, where both engines can see it change. Snakemake
-and DVC read YAML by different rules, so whatever the two would read differently is refused here.
-"""
+"""The sections of params.yaml, as types: every key is required, unknown keys and loose types are errors."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    model_validator,
-)
-
-from unpaint.errors import UserError, some
-
-if TYPE_CHECKING:
-    from unpaint.diversify.grammar import Lists
-    from unpaint.worlds import World as Shown
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -34,12 +13,18 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]*$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
 WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|data/sets/[^/{}.][^/{}]*)$"
 WORLD_FILE, PIN = "results/world.parquet", r"^data/checkpoints/[^/{}.][^/{}]*\.json$"
+TABLE = r"^(none|data/tables/[^/{}.][^/{}]*\.csv)$"
+LANGUAGE_PIN = r"^data/language/[^/{}.][^/{}]*\.json$"
+JUDGE_PIN = r"^data/judges/[^/{}.][^/{}]*\.json$"
 PATTERNS = {
     NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
     DEVICE: "give auto, cpu, mps, cuda, or cuda:1",
     WORLD: "give data/worlds/NAME without braces or a / at its end; move the pictures there",
     SOURCE: "give render, or data/sets/NAME without braces or a / at its end; move the pictures there",
+    LANGUAGE_PIN: "give the pin of a language model, data/language/NAME.json",
+    TABLE: "give none, or data/tables/NAME.csv without braces; move the table there",
     PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a checkpoint, data/checkpoints/NAME.json",
+    JUDGE_PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a published one, data/judges/NAME.json",
 }
 """What each pattern asks for, in words."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -76,8 +61,14 @@ class Folder(Section):
     images: Pictures
 
 
-World = Annotated[Digits | Folder, Field(discriminator="kind")]
-"""The data that trains base model and judge."""
+class NoWorld(Section):
+    """No pictures of one's own: base model and judge come from elsewhere, and no score is taken to real pictures."""
+
+    kind: Literal["none"]
+
+
+World = Annotated[Digits | Folder | NoWorld, Field(discriminator="kind")]
+"""The data that trains base model and judge, and the real pictures that scores are held against."""
 
 
 class Autoencoder(Section):
@@ -146,6 +137,7 @@ Base = Annotated[
 class JudgeTraining(Section):
     """The judge: an open_clip model trained on the world's own split."""
 
+    source: Literal["results/world.parquet"]
     image_tower: str = Field(description="a timm model's name")
     text_width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
         description="of the text transformer; heads are 32 wide"
@@ -159,6 +151,21 @@ class JudgeTraining(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     nothing: Fraction = Field(description="share of a batch that are pictures of nothing")
     roundtrip: Fraction = Field(description="share of a batch that goes through the base model's autoencoder")
+
+
+class Published(Section):
+    """A judge that was trained elsewhere: a published open_clip model."""
+
+    source: Annotated[str, StringConstraints(pattern=JUDGE_PIN)] = Field(
+        description="its pin, which `unpaint pin --judge` writes"
+    )
+
+
+Judge = Annotated[
+    Annotated[JudgeTraining, Tag("trained")] | Annotated[Published, Tag("pinned")],
+    Discriminator(_origin),
+]
+"""Where the judge comes from: its source says which."""
 
 
 class Sampling(Section):
@@ -245,6 +252,9 @@ class Sources(Section):
     retain: Source = Field(description="render, or a folder data/sets/NAME")
 
 
+Table = Annotated[str, StringConstraints(pattern=TABLE)]
+
+
 class Concept(Section):
     """What is to be forgotten, and the prompts that stand for it."""
 
@@ -257,6 +267,9 @@ class Concept(Section):
     images: Sources
     train: Split
     test: Split
+    table: Table = Field(
+        description="none, or others' prompts that ask for it, data/tables/NAME.csv, to be painted with their own seeds"
+    )
 
     @property
     def targets(self) -> list[tuple[str, str]]:
@@ -350,6 +363,21 @@ class Oracles(Section):
     )
 
 
+class Proposal(Section):
+    """Further values for a grammar's dimensions, asked of a local language model; a person takes over what is good."""
+
+    model: Annotated[str, StringConstraints(pattern=LANGUAGE_PIN)] = Field(
+        description="its pin, which `unpaint pin --language` writes"
+    )
+    values: Annotated[dict[Name, Count], Field(min_length=1)] = Field(description="dimension: how many to ask for")
+    without: list[str] = Field(description="texts that name the concept; no value shares a word with them")
+    apart: Annotated[float, Field(ge=0, le=2)] = Field(
+        description="least distance (1 - cosine) between the model's embeddings of two values"
+    )
+    tokens: Count = Field(description="of an answer, at most")
+    temperature: Positive = Field(description="of its sampling")
+
+
 class Contrast(Section):
     """Two concepts that forget the same and are tested alike, but trained on other data."""
 
@@ -365,19 +393,83 @@ class Question(Section):
 
     @model_validator(mode="after")
     def _has_a_place(self) -> Self:
-        if self.text.count("{}") != 1:
-            raise ValueError(f"text: {self.text!r} needs {{}} once, where the value goes")
-        if re.search(r"[{}]", self.text.replace("{}", "")):
-            raise ValueError(f"text: {self.text!r} has braces beside {{}}; leave them out")
+        _one_place("text", self.text)
         return self
+
+
+def _one_place(key: str, text: str) -> None:
+    if text.count("{}") != 1:
+        raise ValueError(f"{key}: {text!r} needs {{}} once, where the value goes")
+    if re.search(r"[{}]", text.replace("{}", "")):
+        raise ValueError(f"{key}: {text!r} has braces beside {{}}; leave them out")
+
+
+NudityLabel = Literal[
+    "ANUS_COVERED",
+    "ANUS_EXPOSED",
+    "ARMPITS_COVERED",
+    "ARMPITS_EXPOSED",
+    "BELLY_COVERED",
+    "BELLY_EXPOSED",
+    "BUTTOCKS_COVERED",
+    "BUTTOCKS_EXPOSED",
+    "FACE_FEMALE",
+    "FACE_MALE",
+    "FEET_COVERED",
+    "FEET_EXPOSED",
+    "FEMALE_BREAST_COVERED",
+    "FEMALE_BREAST_EXPOSED",
+    "FEMALE_GENITALIA_COVERED",
+    "FEMALE_GENITALIA_EXPOSED",
+    "MALE_BREAST_EXPOSED",
+    "MALE_GENITALIA_EXPOSED",
+]
+"""What NudeNet 3.4 tells apart."""
+
+
+class Presence(Section):
+    """How the judge is asked whether a forgotten value shows, where it knows no name for the others."""
+
+    shown: str = Field(description="the text into which each forgotten value is put for `{}`")
+    otherwise: Annotated[list[str], Field(min_length=1)] = Field(
+        description="texts of what may show in its place; the nearest text of all is the answer"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        _one_place("shown", self.shown)
+        return self
+
+
+class Detection(Section):
+    """A detector in the judge's place: whether something shows, not which value of the dimension it is."""
+
+    detector: Literal["nudenet"]
+    threshold: Annotated[float, Field(ge=0.25, lt=1)] = Field(
+        description="a finding of a higher score counts; NudeNet itself drops those up to 0.25"
+    )
+    labels: Annotated[list[NudityLabel], Field(min_length=1)] = Field(description="the findings that count")
+
+
+def _way(value: Any) -> str:
+    keys = set(value) if isinstance(value, dict) else set(getattr(type(value), "model_fields", ()))
+    return "detection" if "detector" in keys else "presence" if "shown" in keys else "naming"
+
+
+Asked = Annotated[
+    Annotated[Question, Tag("naming")] | Annotated[Presence, Tag("presence")] | Annotated[Detection, Tag("detection")],
+    Discriminator(_way),
+]
+"""How it is found out what a picture shows in a dimension: its keys say which."""
 
 
 class Evaluation(Section):
     """How pools are scored."""
 
     batch: Count = Field(description="pictures per forward pass of the judge")
-    minimum_accuracy: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="of the judge on held-out real pictures; below it, evaluation refuses to score"
+    minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="of the judge on held-out real pictures, or, where there are none, of what it says of the base "
+        "model's; below it, evaluation refuses to score"
     )
 
 
@@ -385,6 +477,10 @@ class Report(Section):
     """What the report shows."""
 
     blur: list[Name] = Field(description="concepts whose pictures are blurred until they are pointed at")
+
+
+TAKEN = {"base", "prompts", "images", "encoded", "models", "retrain", "oracle"}
+"""Names that no model can have."""
 
 
 class Params(Section):
@@ -395,15 +491,17 @@ class Params(Section):
     device: Annotated[str, StringConstraints(pattern=DEVICE)]
     world: World
     base: Base
-    judge: JudgeTraining
+    judge: Judge
     sampling: Sampling
     grammars: dict[Name, Grammar]
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
+    models: dict[Name, Pinned] = Field(description="others' models, scored on the same prompts and seeds; none is {}")
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     oracles: Oracles
     contrasts: dict[Name, Contrast]
-    questions: dict[Name, Question]
+    proposals: dict[Name, Proposal] = Field(description="by grammar; none is {}")
+    questions: dict[Name, Asked]
     evaluation: Evaluation
     report: Report
 
@@ -424,11 +522,12 @@ class Params(Section):
                     raise ValueError(f"{where}.forget.{dimension}: {value} is not in the grammar; it has {known}")
             if twice := {target for target in concept.targets if concept.targets.count(target) > 1}:
                 raise ValueError(f"{where}.forget: {', '.join(value for _, value in sorted(twice))} stands there twice")
-            if name in {"base", "judge", "judgements", "summaries"}:
+            if name in {"base", "judge", "judgements", "models", "summaries"}:
                 raise ValueError(f"{where}: the name {name} is taken; choose another")
-        for name in self.methods:
-            if name in {"base", "prompts", "images", "encoded", "retrain", "oracle"}:
-                raise ValueError(f"methods.{name}: the name {name} is taken; choose another")
+        for section, names in (("methods", list(self.methods)), ("models", list(self.models))):
+            for name in names:
+                if name in TAKEN or (section == "models" and name in self.methods):
+                    raise ValueError(f"{section}.{name}: the name {name} is taken; choose another")
         return self
 
     @model_validator(mode="after")
@@ -456,6 +555,12 @@ class Params(Section):
         named += [("report.blur", asked) for asked in self.report.blur]
         for title, contrast in self.contrasts.items():
             named += [(f"contrasts.{title}", asked) for asked in (contrast.concept, contrast.against)]
+        for name, proposal in self.proposals.items():
+            if name not in self.grammars:
+                raise ValueError(f"proposals.{name}: no such grammar; they are {', '.join(self.grammars)}")
+            if odd := [one for one in proposal.values if one not in self.grammars[name].values]:
+                known = ", ".join(self.grammars[name].values)
+                raise ValueError(f"proposals.{name}.values: {odd[0]} is no dimension of the grammar; it has {known}")
         for where, asked in named:
             if asked not in self.concepts:
                 raise ValueError(f"{where}: {asked} is none of the concepts; they are {', '.join(self.concepts)}")
@@ -484,252 +589,34 @@ class Params(Section):
             shown[targets] = name
 
     @model_validator(mode="after")
-    def _enough_pictures(self) -> Self:
-        need = 2 * self.judge.embedding
-        if self.world.images.reference < need:
-            raise ValueError(f"world.images.reference: FD needs {need} pictures, twice judge.embedding")
+    def _asked(self) -> Self:
         for name, concept in self.concepts.items():
-            pictures = concept.test.prompts * concept.test.images_per_prompt.retain
-            if pictures < need:
-                raise ValueError(
-                    f"concepts.{name}.test: {pictures} retain pictures; FD needs {need}, twice judge.embedding"
-                )
+            for dimension in concept.forget:
+                if (question := self.questions.get(dimension)) is None:
+                    raise ValueError(f"questions: none for {dimension}, which concepts.{name} forgets; add one")
+                values = set(self.grammars[concept.grammar].values[dimension].both)
+                if isinstance(question, Detection) and (kept := values - {v for _, v in concept.targets}):
+                    raise ValueError(
+                        f"concepts.{name}.forget.{dimension}: {question.detector} cannot tell one {dimension} from "
+                        f"another, so all must be forgotten; add {', '.join(sorted(kept))}, or take it out of the "
+                        "grammar"
+                    )
         return self
 
+    @model_validator(mode="after")
+    def _worldless(self) -> Self:
+        if isinstance(self.world, NoWorld):
+            for key, given in (("base", self.base), ("judge", self.judge)):
+                if given.source == WORLD_FILE:
+                    raise ValueError(f"{key}.source: there is no world to train it on; name a pin, or give a world")
+        return self
 
-def load(path: Path) -> Params:
-    """Read and check a params file.
-
-    Raises:
-        UserError: naming the file, the key and what to do.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; copy one of presets/ to it")
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
-    except (UnicodeDecodeError, yaml.reader.ReaderError):
-        raise UserError(f"{path}: not a text in UTF-8; save it as one") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise UserError(f"{path}:{line} {error.problem}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: not a mapping of keys; copy one of presets/ to it")
-    try:
-        params = Params.model_validate(raw)
-    except ValidationError as error:
-        # a value that may be a text or a list has two issues, of which the first says it
-        issues = [issue for issue in error.errors() if issue["loc"][-1:] != ("list[str]",)]
-        raise UserError("\n".join(f"{path}: {_describe(issue)}" for issue in issues)) from None
-    try:
-        world = _check_world(params, path.parent)
-        _check_pin(params, path.parent)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    tests = {}
-    for name, concept in params.concepts.items():
-        try:
-            tests[name] = _expand(params, concept)["test"]
-            _check_reference(params, tests[name], world)
-            _list_own(concept, path.parent)
-        except UserError as error:
-            raise UserError(f"{path}: concepts.{name}: {error}") from None
-    for name, contrast in params.contrasts.items():
-        first, second = contrast.concept, contrast.against
-        if first == second or tests[first] != tests[second]:
-            raise UserError(
-                f"{path}: contrasts.{name}: {first} and {second} must be two concepts with the same test prompts and "
-                "seeds; give both the same forget and test, and the same test values in their grammars"
-            )
-    return params
+    @property
+    def brought(self) -> bool:
+        """Whether neither base model nor judge learn from the world."""
+        return isinstance(self.base, Pinned) and isinstance(self.judge, Published)
 
 
 def schema() -> dict[str, Any]:
     """The JSON schema of params.yaml, for editors; `workflow/schemas/` holds it."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Params.model_json_schema()}
-
-
-def _check_world(params: Params, root: Path) -> Shown:
-    """Base model and judge are trained on the world alone: what it does not show, neither can draw or name."""
-    from unpaint.worlds import find, words_of
-
-    for name, grammar in params.grammars.items():
-        if unasked := [dimension for dimension in grammar.values if dimension not in params.questions]:
-            raise UserError(f"questions: none for {unasked[0]}, a dimension of grammars.{name}; add one")
-    shown = find(params.world.model_dump(), list(params.questions), params.seed, root)
-    known = ", ".join(shown.values)
-    if missing := [dimension for dimension in shown.values if dimension not in params.questions]:
-        raise UserError(f"questions: none for {', '.join(missing)}; the judge needs one for all that the world shows")
-    for dimension, question in params.questions.items():
-        if dimension not in shown.values:
-            raise UserError(f"questions.{dimension}: the world has no {dimension}; it has {known}")
-        if odd := [text for text in question.none if text not in shown.nothing]:
-            called = ", ".join(shown.nothing)
-            raise UserError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {called}")
-    for name, grammar in params.grammars.items():
-        for dimension, values in grammar.values.items():
-            where = f"grammars.{name}.values.{dimension}"
-            if odd := [value for value in values.both if value not in shown.values[dimension]]:
-                raise UserError(f"{where}: the world has no {odd[0]}; it has {', '.join(shown.values[dimension])}")
-        said = re.sub(r"{[\w-]*}", " ", grammar.template)
-        said = " ".join([said, *(value for values in grammar.values.values() for value in values.both)])
-        if foreign := [word for word in words_of(said) if word not in shown.words]:
-            raise UserError(
-                f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
-                "it; write the template, the values and the columns of own pictures in the words of the captions"
-            )
-    return shown
-
-
-def _check_pin(params: Params, root: Path) -> None:
-    """What a pinned base model cannot do is found before any work."""
-    from unpaint.models.families import named
-    from unpaint.pin import read
-
-    if not isinstance(params.base, Pinned):
-        return
-    if not (root / params.base.source).is_file():
-        raise UserError(f"base.source: {params.base.source} is missing; make it: unpaint pin SOURCE")
-    fields = read(root / params.base.source)
-    family = named(fields["family"])
-    for name, method in params.methods.items():
-        if method.scope == "cross-attention" and not family.crosses:
-            raise UserError(
-                f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
-            )
-    if not family.by_class:
-        return
-    for name, concept in params.concepts.items():
-        grammar = params.grammars[concept.grammar]
-        if set(grammar.values) != set(concept.forget) or len(grammar.values) > 1:
-            raise UserError(
-                f"concepts.{name}: a prompt of {family.name} is the name of a class, so the grammar is the concept's "
-                f"dimension alone: grammars.{concept.grammar} has {', '.join(grammar.values)}"
-            )
-        for dimension, values in grammar.values.items():
-            prompts = [grammar.template.replace(f"{{{dimension}}}", value) for value in values.both]
-            if odd := [prompt for prompt in prompts if prompt.strip() not in fields["classes"]]:
-                known = some(fields["classes"], 8)
-                raise UserError(
-                    f"grammars.{concept.grammar}: {odd[0]!r} is not the name of one class of the base model; they are "
-                    f"{known}"
-                )
-    _refuse_without_label_of_none(params, fields["label_of_none"])
-
-
-def _refuse_without_label_of_none(params: Params, known: bool) -> None:
-    given = {"sampling.guidance": params.sampling.guidance > 1}
-    given |= {f"methods.{name}.unprompted": method.unprompted > 0 for name, method in params.methods.items()}
-    if not known and (asked := [where for where, wanted in given.items() if wanted]):
-        neutral = "1.0" if asked[0] == "sampling.guidance" else "0.0"
-        raise UserError(f"{asked[0]}: the base model was trained without a label of no class; write {neutral}")
-
-
-def _check_reference(params: Params, test: Lists, world: Shown) -> None:
-    """FD compares a concept's retain pictures with held-out real ones of the same values; there must be enough."""
-    need = 2 * params.judge.embedding
-    wanted = {
-        name: values
-        for name in test.retain[0].attributes
-        if (values := {row.attributes[name] for row in test.retain}) & set(world.values[name])
-    }
-    if (found := world.held_out(wanted)) < need:
-        raise UserError(
-            f"test: about {found:.0f} held-out real pictures show what the retain prompts ask for; FD needs {need}, "
-            "twice judge.embedding: raise world.images.reference, or give the grammar more test values"
-        )
-
-
-def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
-    """Expand a concept's prompts as its job will, so that whatever is wrong with them is found before any work."""
-    from unpaint.diversify.grammar import Grammar, expand
-
-    grammar = params.grammars[concept.grammar]
-    for name, split in (("train", concept.train), ("test", concept.test)):
-        for dimension in concept.forget if isinstance(split.replacement, list) else ():
-            known = grammar.values[dimension].both
-            if odd := [value for value in split.replacement if value not in known]:
-                raise UserError(
-                    f"{name}.replacement: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
-                )
-    splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
-    return expand(Grammar(**grammar.model_dump()), concept.targets, splits, params.seed)
-
-
-def _list_own(concept: Concept, root: Path) -> None:
-    """Read the metadata of a concept's own pictures as its job will."""
-    from unpaint.folder import listing
-
-    for source in (concept.images.forget, concept.images.retain):
-        if source != "render":
-            listing(root / source)
-
-
-def _describe(issue: Any) -> str:
-    tags = {"graddiff", "rg", "rgd"}
-    where = [str(part) for part in issue["loc"]]
-    # pydantic names the union's member, which is no key of the file
-    if len(where) > 2 and where[0] == "methods" and where[2] in tags:
-        del where[2]
-    if len(where) > 1 and where[0] in ("world", "base") and where[1] in ("digits", "folder", "trained", "pinned"):
-        del where[1]
-    key, given = ".".join(where), repr(issue["input"])
-    match issue["type"]:
-        case "extra_forbidden":
-            text = "unknown key; delete it or correct its spelling"
-        case "missing" | "union_tag_not_found":
-            text = "missing; every key is required, presets/ show each"
-        case "value_error":
-            # it names the rest of the key itself
-            text = str(issue["ctx"]["error"])
-            return f"{key}.{text}" if key else text
-        case "union_tag_invalid":
-            text = f"{issue['ctx']['tag']} is none of {issue['ctx']['expected_tags']}"
-        case "string_type":
-            key, text = key.removesuffix(".str"), f"a text is wanted, got {given}; put it in quotes"
-        case "string_pattern_mismatch":
-            key, text = key.removesuffix(".[key]"), f"{PATTERNS[issue['ctx']['pattern']]}, got {given}"
-        case _:
-            text = issue["msg"]
-            text = f"{text[:1].lower()}{text[1:]}, got {given}"
-    if issue["type"].startswith("union_tag"):
-        key = f"{key}.{issue['ctx']['discriminator'].strip(chr(39))}"
-    return f"{key}: {text}"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without what Snakemake's and DVC's parsers read differently."""
-
-    _EXPONENT = re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$")
-    _NUMBER = re.compile(r"^[-+]?(0[0-9_]+|0o[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$")
-    _WORD = re.compile(r"^(y|n|yes|no|on|off)$", re.IGNORECASE)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key} stands twice; keep one", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-    def construct_scalar(self, node: Any) -> Any:
-        if isinstance(node, yaml.ScalarNode) and node.style is None:
-            text = node.value
-            if self._WORD.match(text):
-                advice = f"{text} is a word to one engine and a truth value to the other; write true, false or quotes"
-                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
-            if self._NUMBER.match(text):
-                advice = f"{text} is not the same number to both engines; write it plainly or in quotes"
-                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
-            if self._EXPONENT.match(text) and not re.fullmatch(r"[-+]?[0-9]+\.[0-9]*[eE][-+][0-9]+", text):
-                mantissa, exponent = re.split("[eE]", text)
-                mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
-                exponent = exponent if exponent[0] in "+-" else f"+{exponent}"
-                advice = f"{text} is a text to one engine and a number to the other; write {mantissa}e{exponent}"
-                raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark)
-        return super().construct_scalar(node)

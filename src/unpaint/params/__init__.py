@@ -1,0 +1,42 @@
+"""params.yaml: the one file a user edits. Read strictly, checked whole, before either engine runs.
+
+Every key is required: a value that shapes a result stands in the file, where both engines can see it change.
+"""
+
+from unpaint.params.checks import grammar_of, load, parse
+from unpaint.params.reading import plain
+from unpaint.params.sections import (
+    WORLD_FILE,
+    Autoencoder,
+    Concept,
+    Denoiser,
+    Detection,
+    JudgeTraining,
+    NudityLabel,
+    Params,
+    Pinned,
+    Published,
+    Question,
+    Trained,
+    schema,
+)
+
+__all__ = [
+    "WORLD_FILE",
+    "Autoencoder",
+    "Concept",
+    "Denoiser",
+    "Detection",
+    "JudgeTraining",
+    "NudityLabel",
+    "Params",
+    "Pinned",
+    "Published",
+    "Question",
+    "Trained",
+    "grammar_of",
+    "load",
+    "parse",
+    "plain",
+    "schema",
+]

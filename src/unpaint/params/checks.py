@@ -1,0 +1,279 @@
+"""What params.yaml names, held against what is there (worlds, pins, pictures, prompts), before either engine runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unpaint.diversify.grammar import Grammar, Lists, expand
+from unpaint.diversify.table import PIXELS, Row
+from unpaint.diversify.table import read as read_table
+from unpaint.errors import UserError, some
+from unpaint.params.reading import read
+from unpaint.params.sections import Concept, JudgeTraining, NoWorld, Params, Pinned, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from unpaint.models.families import Family
+    from unpaint.worlds import World as Shown
+
+WIDTH = "the width of the judge's features (judge.embedding)"
+
+
+def load(path: Path) -> Params:
+    """Read and check a params file, and all that it names.
+
+    Raises:
+        UserError: naming the file, the key and what to do.
+    """
+    params = read(path)
+    try:
+        need = _pictures_for_fd(params, path.parent)
+        world = _check_world(params, path.parent)
+        _check_pins(params, path.parent)
+        _check_proposals(params, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    lists = _expanded(params, path)
+    for name, concept in params.concepts.items():
+        try:
+            if need:
+                _check_reference(lists[name]["test"], world, need)
+            _list_own(concept, path.parent)
+        except UserError as error:
+            raise UserError(f"{path}: concepts.{name}: {error}") from None
+    return params
+
+
+def parse(path: Path) -> tuple[Params, dict[str, dict[str, Lists]]]:
+    """Read a params file, and expand the prompts of each concept; nothing else that it names is looked at.
+
+    Raises:
+        UserError: naming the file, the key and what to do.
+    """
+    params = read(path)
+    return params, _expanded(params, path)
+
+
+def _expanded(params: Params, path: Path) -> dict[str, dict[str, Lists]]:
+    """The prompts of each concept as its job will expand them, so that whatever is wrong is found before any work."""
+    lists = {}
+    for name, concept in params.concepts.items():
+        try:
+            lists[name] = _expand(params, concept)
+        except UserError as error:
+            raise UserError(f"{path}: concepts.{name}: {error}") from None
+    for name, contrast in params.contrasts.items():
+        first, second = contrast.concept, contrast.against
+        if first == second or lists[first]["test"] != lists[second]["test"]:
+            raise UserError(
+                f"{path}: contrasts.{name}: {first} and {second} must be two concepts with the same test prompts and "
+                "seeds; give both the same forget and test, and the same test values in their grammars"
+            )
+    return lists
+
+
+def _pictures_for_fd(params: Params, root: Path) -> int:
+    """How many pictures FD needs, twice the width of the judge's features; 0 where no real ones are given."""
+    from unpaint import published
+
+    if isinstance(params.judge, JudgeTraining):
+        width = params.judge.embedding
+    elif (root / params.judge.source).is_file():
+        width = published.read(root / params.judge.source)["embedding"]
+    else:
+        raise UserError(f"judge.source: {params.judge.source} is missing; make it: unpaint pin --judge SOURCE")
+    if isinstance(params.world, NoWorld):
+        return 0
+    if params.world.images.reference < 2 * width:
+        raise UserError(f"world.images.reference: FD needs {2 * width} pictures, twice {WIDTH}")
+    return 2 * width
+
+
+def _check_world(params: Params, root: Path) -> Shown:
+    """What is trained here learns from the world alone: what that lacks, it can neither draw nor name."""
+    from unpaint.worlds import find
+
+    if params.brought:
+        named = [name for name in params.questions if isinstance(params.questions[name], Question)]
+        shown = find(params.world.model_dump(), named, params.seed, root)
+        if shown.values and (odd := [name for name in named if name not in shown.values]):
+            raise UserError(f"questions.{odd[0]}: the world has no {odd[0]}; it has {', '.join(shown.values)}")
+        return shown
+    asked = {name: question for name, question in params.questions.items() if isinstance(question, Question)}
+    if odd := [dimension for dimension in params.questions if dimension not in asked]:
+        raise UserError(
+            f"questions.{odd[0]}: what shows is asked of a world's judge by `text` and `none`; `shown` and `detector` "
+            "are for a base model and a judge that are both from elsewhere"
+        )
+    for name, grammar in params.grammars.items():
+        if unasked := [dimension for dimension in grammar.values if dimension not in params.questions]:
+            raise UserError(f"questions: none for {unasked[0]}, a dimension of grammars.{name}; add one")
+    shown = find(params.world.model_dump(), list(params.questions), params.seed, root)
+    known = ", ".join(shown.values)
+    if missing := [dimension for dimension in shown.values if dimension not in params.questions]:
+        raise UserError(f"questions: none for {', '.join(missing)}; the judge needs one for all that the world shows")
+    for dimension, question in asked.items():
+        if dimension not in shown.values:
+            raise UserError(f"questions.{dimension}: the world has no {dimension}; it has {known}")
+        said = question.none if isinstance(params.judge, JudgeTraining) else []
+        if odd := [text for text in said if text not in shown.nothing]:
+            called = ", ".join(shown.nothing)
+            raise UserError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {called}")
+    _refuse_unseen(params, shown)
+    return shown
+
+
+def _refuse_unseen(params: Params, shown: Shown) -> None:
+    from unpaint.worlds import words_of
+
+    for name, grammar in params.grammars.items():
+        for dimension, values in grammar.values.items():
+            where = f"grammars.{name}.values.{dimension}"
+            if odd := [value for value in values.both if value not in shown.values[dimension]]:
+                raise UserError(f"{where}: the world has no {odd[0]}; it has {', '.join(shown.values[dimension])}")
+        said = re.sub(r"{[\w-]*}", " ", grammar.template)
+        said = " ".join([said, *(value for values in grammar.values.values() for value in values.both)])
+        if foreign := [word for word in words_of(said) if word not in shown.words]:
+            raise UserError(
+                f"grammars.{name}: no caption of the world has the word {foreign[0]}, so the base model never learns "
+                "it; write the template, the values and the columns of own pictures in the words of the captions"
+            )
+
+
+def _check_pins(params: Params, root: Path) -> None:
+    """What a model from elsewhere cannot do is found before any work."""
+    from unpaint.models.families import named
+    from unpaint.pin import read
+
+    tables = _tables(params, root)
+    given = {"base": params.base} if isinstance(params.base, Pinned) else {}
+    given |= {f"models.{name}": model for name, model in params.models.items()}
+    for where, model in given.items():
+        if not (root / model.source).is_file():
+            raise UserError(f"{where}.source: {model.source} is missing; make it: unpaint pin SOURCE")
+        fields = read(root / model.source)
+        family = named(fields["family"])
+        for name, method in params.methods.items() if where == "base" else ():
+            if method.scope == "cross-attention" and not family.crosses:
+                raise UserError(
+                    f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
+                )
+        if family.by_class:
+            _check_classes(params, fields, family, where)
+        else:
+            _check_frames(params, tables, family, where)
+
+
+def _check_frames(params: Params, tables: Mapping[str, list[Row]], family: Family, where: str) -> None:
+    """Pictures of a table have sides that a model can paint."""
+    step = PIXELS * family.patch
+    for name, concept in params.concepts.items():
+        for number, row in enumerate(tables[name], 1):
+            if any(side is not None and side % step for side in (row.width, row.height)):
+                raise UserError(
+                    f"concepts.{name}.table: {concept.table}: row {number}: {row.width} by {row.height} pixels, and "
+                    f"{where}.source is of {family.name}, whose sides are multiples of {step}"
+                )
+
+
+def _tables(params: Params, root: Path) -> dict[str, list[Row]]:
+    """The rows of each concept's table of prompts."""
+    tables: dict[str, list[Row]] = {}
+    for name, concept in params.concepts.items():
+        try:
+            given = concept.table != "none"
+            tables[name] = (
+                read_table(root / concept.table, grammar_of(params, concept), concept.targets) if given else []
+            )
+        except UserError as error:
+            raise UserError(f"concepts.{name}.table: {error}") from None
+    return tables
+
+
+def _check_proposals(params: Params, root: Path) -> None:
+    from unpaint.sources import read_pin
+
+    for name, proposal in params.proposals.items():
+        if not (root / proposal.model).is_file():
+            raise UserError(
+                f"proposals.{name}.model: {proposal.model} is missing; make it: unpaint pin --language SOURCE"
+            )
+        read_pin(root / proposal.model, {"model"}, "unpaint pin --language SOURCE")
+
+
+def _check_classes(params: Params, fields: Mapping[str, Any], family: Family, where: str) -> None:
+    """A prompt of a model by class is the name of one of its classes."""
+    for name, concept in params.concepts.items():
+        grammar = params.grammars[concept.grammar]
+        if concept.table != "none":
+            raise UserError(f"concepts.{name}.table: {family.name} reads names of classes alone; write none")
+        if set(grammar.values) != set(concept.forget) or len(grammar.values) > 1:
+            raise UserError(
+                f"concepts.{name}: a prompt of {family.name} is the name of a class, so the grammar is the concept's "
+                f"dimension alone: grammars.{concept.grammar} has {', '.join(grammar.values)}"
+            )
+        for dimension, values in grammar.values.items():
+            prompts = [grammar.template.replace(f"{{{dimension}}}", value) for value in values.both]
+            if odd := [prompt for prompt in prompts if prompt.strip() not in fields["classes"]]:
+                known = some(fields["classes"], 8)
+                raise UserError(
+                    f"grammars.{concept.grammar}: {odd[0]!r} is not the name of one class of {where}.source; they are "
+                    f"{known}"
+                )
+    if not fields["label_of_none"]:
+        _refuse_without_label_of_none(params, where)
+
+
+def _refuse_without_label_of_none(params: Params, where: str) -> None:
+    given = {"sampling.guidance": params.sampling.guidance > 1}
+    if where == "base":
+        given |= {f"methods.{name}.unprompted": method.unprompted > 0 for name, method in params.methods.items()}
+    if asked := [where for where, wanted in given.items() if wanted]:
+        neutral = "1.0" if asked[0] == "sampling.guidance" else "0.0"
+        raise UserError(f"{asked[0]}: {where}.source was trained without a label of no class; write {neutral}")
+
+
+def _check_reference(test: Lists, world: Shown, need: int) -> None:
+    """FD compares a concept's retain pictures with held-out real ones of the same values; there must be enough."""
+    if len(test.retain) < need:
+        raise UserError(f"test: {len(test.retain)} retain pictures; FD needs {need}, twice {WIDTH}")
+    wanted = {
+        name: values
+        for name in test.retain[0].attributes
+        if (values := {row.attributes[name] for row in test.retain}) & set(world.values.get(name, ()))
+    }
+    if (found := world.held_out(wanted)) < need:
+        raise UserError(
+            f"test: about {found:.0f} held-out real pictures show what the retain prompts ask for; FD needs {need}, "
+            f"twice {WIDTH}: raise world.images.reference, or give the grammar more test values"
+        )
+
+
+def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
+    grammar = params.grammars[concept.grammar]
+    for name, split in (("train", concept.train), ("test", concept.test)):
+        for dimension in concept.forget if isinstance(split.replacement, list) else ():
+            known = grammar.values[dimension].both
+            if odd := [value for value in split.replacement if value not in known]:
+                raise UserError(
+                    f"{name}.replacement: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
+                )
+    splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
+    return expand(grammar_of(params, concept), concept.targets, splits, params.seed)
+
+
+def grammar_of(params: Params, concept: Concept) -> Grammar:
+    """The grammar of a concept."""
+    return Grammar(**params.grammars[concept.grammar].model_dump())
+
+
+def _list_own(concept: Concept, root: Path) -> None:
+    """Read the metadata of a concept's own pictures as its job will."""
+    from unpaint.folder import listing
+
+    for source in (concept.images.forget, concept.images.retain):
+        if source != "render":
+            listing(root / source)
