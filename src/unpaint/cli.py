@@ -90,20 +90,18 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None, j
 @cli.command()
 def fetch() -> None:
     """Bring the models that params.yaml names into the Hub's cache here; jobs need no network then."""
-    from unpaint import pin, published
     from unpaint.params import Pinned, Published, load
+    from unpaint.sources import CHECKPOINTS, JUDGES, LANGUAGE_MODELS
 
     params = load(Path("params.yaml"))
     if isinstance(params.base, Pinned):
-        click.echo(f"the checkpoint is in {pin.fetch(Path(params.base.source))}")
+        click.echo(f"the checkpoint is in {CHECKPOINTS.fetch(Path(params.base.source))}")
     if isinstance(params.judge, Published):
-        click.echo(f"the judge is in {published.fetch(Path(params.judge.source))}")
+        click.echo(f"the judge is in {JUDGES.fetch(Path(params.judge.source))}")
     for name, proposal in params.proposals.items():
-        from unpaint import language
-
-        click.echo(f"what proposes for {name} is in {language.fetch(Path(proposal.model))}")
+        click.echo(f"what proposes for {name} is in {LANGUAGE_MODELS.fetch(Path(proposal.model))}")
     for name, model in params.models.items():
-        click.echo(f"the model {name} is in {pin.fetch(Path(model.source))}")
+        click.echo(f"the model {name} is in {CHECKPOINTS.fetch(Path(model.source))}")
     if not params.brought:
         click.echo("what is trained here needs no fetching.")
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unpaint import sources
 from unpaint.corpus import read_json
 from unpaint.diversify.llm import JsonList
 from unpaint.errors import UserError
-from unpaint.sources import bring, locate, read_pin, write_pin
-
-FOLDER = Path("data/language")
-"""Where pins are."""
-AGAIN = "unpaint pin --language SOURCE"
-WANTED = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
-"""The files of a repository that are read, all at its top."""
+from unpaint.sources import LANGUAGE_MODELS
 
 
 def pin(source: str, revision: str | None, name: str | None) -> Path:
@@ -33,33 +24,14 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     Raises:
         UserError: it is not there, has no safetensors, or wants to run code of its own.
     """
-    place, folder = locate(source, revision, WANTED, ("*/*",))
-    names = sorted(path.name for pattern in WANTED for path in folder.glob(pattern) if path.is_file())
+    place, folder = LANGUAGE_MODELS.locate(source, revision)
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and LANGUAGE_MODELS.takes(path.name))
     if "config.json" not in names or not any(file.endswith(".safetensors") for file in names):
         raise UserError(f"{folder}: no config.json or no safetensors; a language model of transformers has both")
     if "auto_map" in read_json(folder / "config.json"):
         raise UserError(f"{folder}/config.json: it wants to run code of its own (auto_map), which is refused")
-    path = FOLDER / f"{name or Path(source).name}.json"
-    write_pin(path, place, folder, names, {"model": read_json(folder / "config.json").get("model_type")})
-    return path
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """A pin.
-
-    Raises:
-        UserError: it is none.
-    """
-    return read_pin(path, {"model"}, AGAIN)
-
-
-def fetch(path: Path) -> Path:
-    """Bring what a pin names into the Hub's cache on this machine.
-
-    Raises:
-        UserError: it cannot be had; or a folder of the project is not there.
-    """
-    return bring(path, read(path), WANTED, ("*/*",))
+    said = {"model": read_json(folder / "config.json").get("model_type")}
+    return LANGUAGE_MODELS.write(name or Path(source).name, place, folder, names, said)
 
 
 class LanguageModel:
@@ -73,7 +45,7 @@ class LanguageModel:
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        folder = sources.verified(path, read(path), AGAIN)
+        folder = LANGUAGE_MODELS.verified(path)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, local_files_only=True)
         self.model.to(device).eval().requires_grad_(False)
@@ -84,12 +56,13 @@ class LanguageModel:
         """A JSON list of texts, cut off after so many tokens: no other token is ever allowed."""
         given = self._asked(instruction).to(self.model.device)
         start = given.shape[1]
+        state = JsonList.START
 
         def allowed(_: int, ids: torch.Tensor) -> list[int]:
-            state: str | None = JsonList.START
-            for token in ids[start:].tolist():
-                state = self._list.step(state, self._text(token))
-            return self._allowed(str(state))
+            nonlocal state
+            for token in ids[start:][-1:].tolist():
+                state = str(self._list.step(state, self._text(token)))
+            return self._allowed(state)
 
         torch.manual_seed(seed)
         found = self.model.generate(

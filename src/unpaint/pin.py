@@ -1,29 +1,14 @@
-"""Checkpoints from elsewhere: pinned, and fetched where there is a network.
-
-Of itself a checkpoint says its family and the side of its pictures; one by class also what its classes are called.
-"""
+"""Checkpoints from elsewhere, pinned: of a known family, whole, and safetensors throughout."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
-from unpaint.models.families import Family, find, named
-from unpaint.sources import bring, locate, read_pin, write_pin
+from unpaint.models.families import Family, find
+from unpaint.sources import CHECKPOINTS
 
-FOLDER = Path("data/checkpoints")
-"""Where pins are."""
-AGAIN = "unpaint pin SOURCE"
-KINDS = (".json", ".txt", ".model", ".safetensors")
-"""The files of a component that diffusers and transformers read."""
-VARIANTS = ("*.fp16[.-]*", "*.bf16[.-]*", "*.non_ema[.-]*")
-"""Other variants of the weights."""
-WANTED, UNWANTED = ["model_index.json", *(f"*/*{kind}" for kind in KINDS)], [*VARIANTS, "*/*/*"]
-"""The files of a repository that are loaded, and of those the ones that are not."""
 WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 """What the weights of a network are called; in parts they have an index of that name."""
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -44,33 +29,10 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
     Raises:
         UserError: it is not there, of no known family, incomplete, or not safetensors throughout.
     """
-    place, folder = locate(source, revision, WANTED, UNWANTED)
+    place, folder = CHECKPOINTS.locate(source, revision)
     family, names = examine(folder)
-    path = FOLDER / f"{name or Path(source).name}.json"
     said = {"family": family.name, "side": family.side(folder, side), **family.described(folder)}
-    write_pin(path, place, folder, names, said)
-    return path
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """A pin.
-
-    Raises:
-        UserError: it is none.
-    """
-    fields = read_pin(path, {"family", "side"}, AGAIN)
-    if named(fields["family"]).by_class:
-        read_pin(path, {"classes", "label_of_none"}, AGAIN)
-    return fields
-
-
-def fetch(path: Path) -> Path:
-    """Bring what a pin names into the Hub's cache on this machine; jobs need no network then.
-
-    Raises:
-        UserError: it cannot be had; or a folder of the project is not there.
-    """
-    return bring(path, read(path), WANTED, UNWANTED)
+    return CHECKPOINTS.write(name or Path(source).name, place, folder, names, said)
 
 
 def examine(folder: Path) -> tuple[Family, list[str]]:
@@ -87,7 +49,7 @@ def examine(folder: Path) -> tuple[Family, list[str]]:
     for part, value in sorted(index.items()):
         if isinstance(value, list) and len(value) == 2 and value[0]:
             found = [path.name for path in sorted((folder / part).glob("*")) if path.is_file()]
-            kept = [name for name in found if _read(name)]
+            kept = [name for name in found if CHECKPOINTS.takes(f"{part}/{name}")]
             if not kept:
                 raise UserError(f"{folder}/{part}: missing; model_index.json lists it")
             if value[0] in MODELS and value[1].endswith(MODELS[value[0]]):
@@ -117,8 +79,3 @@ def _refuse_without_weights(folder: Path, part: str, found: list[str], kept: lis
         f"{folder}/{part}: no {' or '.join(WEIGHTS)}; a checkpoint that has only pickled weights, or another variant "
         "(fp16), is refused: load it where you trust it, and save it by save_pretrained"
     )
-
-
-def _read(name: str) -> bool:
-    """Whether a file of a component is read."""
-    return name.endswith(KINDS) and not any(fnmatchcase(name, pattern) for pattern in VARIANTS)

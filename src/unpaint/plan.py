@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unpaint.corpus import read_json
-from unpaint.diversify import table as tables
 from unpaint.diversify.grammar import Lists
-from unpaint.params import WORLD_FILE, Params, Pinned, grammar_of, parse
+from unpaint.params import WORLD_FILE, Params, Pinned, parse, tables
 
 FORWARD = {
     "Stable Diffusion 1 and 2": (1.50 / 24 / 3, 512),
@@ -63,9 +62,7 @@ def _lines(params: Params, lists: dict[str, dict[str, Lists]], root: Path) -> It
         if source == "render"
     )
     pool = sum(len(found["test"].forget) + len(found["test"].retain) for found in lists.values())
-    for concept in params.concepts.values():
-        if concept.table != "none":
-            pool += len(tables.read(root / concept.table, grammar_of(params, concept), concept.targets))
+    pool += sum(len(rows) for rows in tables(params, root).values())
     painted = training + pools * pool
     steps = params.sampling.steps
     yield (

@@ -1,21 +1,14 @@
-"""Published judges: open_clip models, pinned as checkpoints are; of itself a judge says the width of its features."""
+"""Published judges: open_clip models, pinned as checkpoints are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from unpaint import sources
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
-from unpaint.sources import bring, locate, read_pin, write_pin
+from unpaint.sources import JUDGES
 
-FOLDER = Path("data/judges")
-"""Where pins are."""
-CONFIG, WEIGHTS = FILES = ("open_clip_config.json", "open_clip_model.safetensors")
-"""The layout of open_clip's repositories on the Hub."""
-AGAIN = "unpaint pin --judge SOURCE"
+CONFIG = JUDGES.wanted[0]
 FOREIGN = ("hf_model_name", "hf_tokenizer_name")
 """Settings of a text tower that has to be fetched from a repository of its own."""
 
@@ -29,38 +22,8 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     Raises:
         UserError: it is not there, has no safetensors, or its text tower is none of CLIP's.
     """
-    place, folder = locate(source if Path(source).is_dir() else _listed(source) or source, revision, FILES)
-    embedding = _width(folder)
-    path = FOLDER / f"{name or _short(source)}.json"
-    write_pin(path, place, folder, FILES, {"embedding": embedding})
-    return path
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """A pin.
-
-    Raises:
-        UserError: it is none.
-    """
-    return read_pin(path, {"embedding"}, AGAIN)
-
-
-def fetch(path: Path) -> Path:
-    """Bring what a pin names into the Hub's cache on this machine.
-
-    Raises:
-        UserError: it cannot be had; or a folder of the project is not there.
-    """
-    return bring(path, read(path), FILES)
-
-
-def verified(path: Path) -> Path:
-    """The folder of the model that the pin at `path` names, once both files are held against their sha256.
-
-    Raises:
-        UserError: it is not here, or another one.
-    """
-    return sources.verified(path, read(path), AGAIN)
+    place, folder = JUDGES.locate(source if Path(source).is_dir() else _listed(source) or source, revision)
+    return JUDGES.write(name or _short(source), place, folder, JUDGES.wanted, {"embedding": _width(folder)})
 
 
 def _listed(source: str) -> str | None:
@@ -79,9 +42,11 @@ def _short(source: str) -> str:
 
 def _width(folder: Path) -> int:
     """The width of its features, once both files are there."""
-    for file in FILES:
+    for file in JUDGES.wanted:
         if not (folder / file).is_file():
-            raise UserError(f"{folder}/{file}: missing; a judge is a folder or repository with {' and '.join(FILES)}")
+            raise UserError(
+                f"{folder}/{file}: missing; a judge is a folder or repository with {' and '.join(JUDGES.wanted)}"
+            )
     try:
         config = read_json(folder / CONFIG)["model_cfg"]
         width, text = int(config["embed_dim"]), dict(config["text_cfg"])

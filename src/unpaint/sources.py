@@ -1,13 +1,15 @@
-"""Where models from elsewhere lie, and the pins that say which is meant.
+"""Where models and data sets from elsewhere lie, and the pins that say which is meant.
 
 A pin is a small file that git keeps: a folder of the project or a commit of the Hub, the sha256 of every file that will
-be read, and what the model says of itself. Both engines watch the pin alone; a job holds what it reads against it.
+be read, and what the thing says of itself. Both engines watch the pin alone; a job holds what it reads against it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +19,150 @@ from unpaint.lineage.manifest import sha256, write_json
 from unpaint.models.checkpoint import cached
 
 
-def locate(
-    source: str, revision: str | None, wanted: Sequence[str], unwanted: Sequence[str] = ()
-) -> tuple[dict[str, str], Path]:
-    """Where a model lies, as a pin says it, and its folder on this machine.
+@dataclass(frozen=True)
+class Pins:
+    """The pins of one kind.
 
-    Args:
-        source: a folder of the project, or a repository of the Hub.
-        revision: of the repository; its current one, if none is given.
+    Attributes:
+        folder: where they are.
+        command: what makes one.
+        said: what one says of the thing, by key.
         wanted, unwanted: patterns of the files that are loaded from the Hub.
-
-    Raises:
-        UserError: it is not there, or not inside the project.
     """
-    if (folder := Path(source)).is_dir():
-        if folder.is_absolute() or ".." in folder.parts:
-            raise UserError(f"{source}: give a folder of the project, by its path in it")
-        return {"folder": folder.as_posix()}, folder
-    revision = revision or latest(source)
-    return {"repository": source, "revision": revision}, download(source, revision, wanted, unwanted)
+
+    folder: Path
+    command: str
+    said: frozenset[str]
+    wanted: Sequence[str]
+    unwanted: Sequence[str] = ()
+
+    def locate(self, source: str, revision: str | None) -> tuple[dict[str, str], Path]:
+        """Where something lies, as a pin says it, and its folder on this machine.
+
+        Args:
+            source: a folder of the project, or a repository of the Hub.
+            revision: of the repository; its current one, if none is given.
+
+        Raises:
+            UserError: it is not there, or not inside the project.
+        """
+        if (folder := Path(source)).is_dir():
+            if folder.is_absolute() or ".." in folder.parts:
+                raise UserError(f"{source}: give a folder of the project, by its path in it")
+            return {"folder": folder.as_posix()}, folder
+        revision = revision or _latest(source)
+        return {"repository": source, "revision": revision}, self._download(source, revision)
+
+    def write(
+        self, name: str, place: Mapping[str, str], folder: Path, files: Sequence[str], said: Mapping[str, Any]
+    ) -> Path:
+        """Write a pin of `files` in `folder`, with what the thing says of itself.
+
+        Returns:
+            The pin's path.
+        """
+        path = self.folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = sum((folder / file).stat().st_size for file in files)
+        write_json(path, {**place, **said, "bytes": size, "files": {file: sha256(folder / file) for file in files}})
+        return path
+
+    def read(self, path: Path, *more: str) -> Mapping[str, Any]:
+        """A pin of this kind.
+
+        Args:
+            more: further keys that it has.
+
+        Raises:
+            UserError: it is none, or missing.
+        """
+        if not path.is_file():
+            raise UserError(f"{path} is missing; make it: {self.command}")
+        fields = read_json(path)
+        if not isinstance(fields, dict) or not {*self.said, *more, "bytes", "files"} <= set(fields):
+            raise UserError(f"{path}: not a pin of this kind; make one: {self.command}")
+        return fields
+
+    def fetch(self, path: Path) -> Path:
+        """The folder of what a pin names, loaded from the Hub into its cache here if need be.
+
+        Raises:
+            UserError: it cannot be had; or a folder of the project is not there.
+        """
+        fields = self.read(path)
+        if "folder" in fields:
+            return _folder(path, fields)
+        return self._download(fields["repository"], fields["revision"])
+
+    def verified(self, path: Path) -> Path:
+        """The folder of what a pin names, once every file is held against its sha256; nothing is loaded.
+
+        Raises:
+            UserError: a file is missing or another one.
+        """
+        fields = self.read(path)
+        folder = _folder(path, fields) if "folder" in fields else cached(fields["repository"], fields["revision"])
+        for name, digest in fields["files"].items():
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name}: missing, {path} lists it; `unpaint fetch` brings it")
+            if sha256(folder / name) != digest:
+                raise UserError(
+                    f"{folder / name}: not the file that {path} lists (truncated or changed); bring back the pinned "
+                    f"one (`unpaint fetch`), or pin anew what is there (`{self.command}`)"
+                )
+        return folder
+
+    def takes(self, file: str) -> bool:
+        """Whether a file, by its path in the folder, is among those that are read."""
+        wanted, unwanted = (
+            any(fnmatchcase(file, pattern) for pattern in patterns) for patterns in (self.wanted, self.unwanted)
+        )
+        return wanted and not unwanted
+
+    def _download(self, repository: str, revision: str) -> Path:
+        """Bring what is read of a repository into the Hub's cache; what is there already is not loaded again.
+
+        Raises:
+            UserError: no such repository or revision, its terms are not accepted, or there is no network.
+        """
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        wanted, unwanted = list(self.wanted), list(self.unwanted)
+        with _in_words(repository):
+            try:
+                return Path(
+                    snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted)
+                )
+            except LocalEntryNotFoundError:
+                pass
+        return cached(repository, revision)
 
 
-def write_pin(
-    path: Path, place: Mapping[str, str], folder: Path, names: Sequence[str], said: Mapping[str, Any]
-) -> None:
-    """Write a pin of the files `names` in `folder`, with what the model says of itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    size = sum((folder / name).stat().st_size for name in names)
-    files = {name: sha256(folder / name) for name in names}
-    write_json(path, {**place, **said, "bytes": size, "files": files})
-
-
-def read_pin(path: Path, said: Collection[str], again: str) -> Mapping[str, Any]:
-    """A pin, which has the keys `said`.
-
-    Args:
-        again: the command that makes one.
-
-    Raises:
-        UserError: it is none.
-    """
-    fields = read_json(path)
-    if not isinstance(fields, dict) or not {*said, "bytes", "files"} <= set(fields):
-        raise UserError(f"{path}: not a pin of this kind; make one: {again}")
-    return fields
-
-
-def bring(path: Path, fields: Mapping[str, Any], wanted: Sequence[str], unwanted: Sequence[str] = ()) -> Path:
-    """The folder of what a pin names, loaded from the Hub into its cache here if need be.
-
-    Raises:
-        UserError: it cannot be had; or a folder of the project is not there.
-    """
-    if "folder" not in fields:
-        return download(fields["repository"], fields["revision"], wanted, unwanted)
-    return _folder(path, fields)
-
-
-def verified(path: Path, fields: Mapping[str, Any], again: str) -> Path:
-    """The folder of what a pin names, once every file is held against its sha256; nothing is loaded.
-
-    Raises:
-        UserError: a file is missing or another one.
-    """
-    folder = _folder(path, fields) if "folder" in fields else cached(fields["repository"], fields["revision"])
-    for name, digest in fields["files"].items():
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: missing, {path} lists it; `unpaint fetch` brings it")
-        if sha256(folder / name) != digest:
-            raise UserError(
-                f"{folder / name}: not the file that {path} lists (truncated or changed); bring back the pinned one "
-                f"(`unpaint fetch`), or pin anew what is there (`{again}`)"
-            )
-    return folder
+CHECKPOINTS = Pins(
+    Path("data/checkpoints"),
+    "unpaint pin SOURCE",
+    frozenset({"family", "side"}),
+    ("model_index.json", *(f"*/*{kind}" for kind in (".json", ".txt", ".model", ".safetensors"))),
+    # other variants of the weights, and what lies deeper
+    ("*.fp16[.-]*", "*.bf16[.-]*", "*.non_ema[.-]*", "*/*/*"),
+)
+"""Base models. Of itself one says its family and the side of its pictures; one by class also its classes."""
+JUDGES = Pins(
+    Path("data/judges"),
+    "unpaint pin --judge SOURCE",
+    frozenset({"embedding"}),
+    ("open_clip_config.json", "open_clip_model.safetensors"),
+)
+"""Judges, in the layout of open_clip's repositories. Of itself one says the width of its features."""
+LANGUAGE_MODELS = Pins(
+    Path("data/language"),
+    "unpaint pin --language SOURCE",
+    frozenset({"model"}),
+    ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors"),
+    ("*/*",),
+)
+"""Causal language models of transformers. Of itself one says its kind."""
 
 
 def _folder(path: Path, fields: Mapping[str, Any]) -> Path:
@@ -98,7 +171,7 @@ def _folder(path: Path, fields: Mapping[str, Any]) -> Path:
     return folder
 
 
-def latest(repository: str) -> str:
+def _latest(repository: str) -> str:
     """The current revision of a repository of the Hub.
 
     Raises:
@@ -108,30 +181,6 @@ def latest(repository: str) -> str:
 
     with _in_words(repository):
         return str(HfApi().model_info(repository).sha)
-
-
-def download(repository: str, revision: str, wanted: Sequence[str], unwanted: Sequence[str] = ()) -> Path:
-    """Bring files of a revision of a repository of the Hub into its cache; what is there already is not loaded again.
-
-    Args:
-        wanted, unwanted: patterns of the files.
-
-    Raises:
-        UserError: no such repository or revision, its terms are not accepted, or there is no network.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    with _in_words(repository):
-        try:
-            return Path(
-                snapshot_download(
-                    repository, revision=revision, allow_patterns=list(wanted), ignore_patterns=list(unwanted)
-                )
-            )
-        except LocalEntryNotFoundError:
-            pass
-    return cached(repository, revision)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from unpaint import language
 from unpaint.diversify.grammar import Grammar
 from unpaint.diversify.llm import JsonList, instruction, listed, propose
 from unpaint.errors import UserError
+from unpaint.sources import LANGUAGE_MODELS
 
 GRAMMAR = Grammar(
     "a {mood} {nudity} person {place}",
@@ -127,7 +128,7 @@ def tiny(tmp_path_factory):
 def test_a_model_can_answer_nothing_but_a_list_and_the_same_to_the_same_seed(tiny, monkeypatch):
     monkeypatch.chdir(tiny)
     path = language.pin("models/tiny", None, None)
-    assert language.read(path)["model"] == "gpt2"
+    assert LANGUAGE_MODELS.read(path)["model"] == "gpt2"
     model = language.LanguageModel(path, "cpu")
     answers = [model.answer("give places", seed, 600, 1.0) for seed in (0, 1, 0)]
     assert answers[0] == answers[2] != answers[1]

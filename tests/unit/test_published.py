@@ -9,6 +9,7 @@ from tests.checkpoints import judge
 from unpaint import published
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
+from unpaint.sources import JUDGES
 
 
 @pytest.fixture(scope="module")
@@ -28,33 +29,33 @@ def project(made, tmp_path, monkeypatch):
 def test_a_folder_is_pinned_by_the_hashes_of_its_two_files(project):
     path = published.pin("models/small", None, None)
     assert path.as_posix() == "data/judges/small.json"
-    fields = published.read(path)
+    fields = JUDGES.read(path)
     assert fields["embedding"] == 16
-    assert fields["files"] == {name: sha256(project / "models/small" / name) for name in published.FILES}
-    assert published.verified(path).as_posix() == "models/small"
-    assert published.fetch(path).as_posix() == "models/small"
+    assert fields["files"] == {name: sha256(project / "models/small" / name) for name in JUDGES.wanted}
+    assert JUDGES.verified(path).as_posix() == "models/small"
+    assert JUDGES.fetch(path).as_posix() == "models/small"
 
 
 def test_a_changed_and_a_missing_file_are_refused(project):
     path = published.pin("models/small", None, "mine")
-    weights = project / "models/small" / published.WEIGHTS
+    weights = project / "models/small" / JUDGES.wanted[1]
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(
         UserError, match=r"not the file that data/judges/mine.json lists .*`unpaint pin --judge SOURCE`\)$"
     ):
-        published.verified(path)
+        JUDGES.verified(path)
     weights.unlink()
     with pytest.raises(UserError, match=r"open_clip_model.safetensors: missing, data/judges/mine.json lists it"):
-        published.verified(path)
+        JUDGES.verified(path)
     with pytest.raises(UserError, match=r"open_clip_model.safetensors: missing; a judge is a folder or repository"):
         published.pin("models/small", None, None)
     shutil.rmtree(project / "models")
     with pytest.raises(UserError, match=r"^models/small: missing; data/judges/mine.json pins it, and no network"):
-        published.fetch(path)
+        JUDGES.fetch(path)
 
 
 def test_a_config_of_another_kind_and_a_text_tower_from_elsewhere_are_refused(project):
-    config = project / "models/small" / published.CONFIG
+    config = project / "models/small" / JUDGES.wanted[0]
     held = json.loads(config.read_text())
     held["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "some/tokenizer"
     config.write_text(json.dumps(held))
@@ -68,7 +69,7 @@ def test_a_config_of_another_kind_and_a_text_tower_from_elsewhere_are_refused(pr
 def test_what_is_no_pin_is_refused(tmp_path):
     (tmp_path / "pin.json").write_text('{"files": {}}')
     with pytest.raises(UserError, match=r"pin.json: not a pin of this kind; make one: unpaint pin --judge SOURCE$"):
-        published.read(tmp_path / "pin.json")
+        JUDGES.read(tmp_path / "pin.json")
 
 
 def test_a_model_and_tag_of_open_clip_s_list_is_its_repository():

@@ -12,8 +12,9 @@ import torch
 from tests.checkpoints import SIDE, build, clip_tokenizer, judge
 from tests.hub import hub
 from tests.world import ROOT, make_project, run
-from unpaint import corpus, published
+from unpaint import corpus
 from unpaint.params import plain
+from unpaint.sources import JUDGES
 
 FAMILIES = {
     "sd14-nudity": "SD1",
@@ -82,8 +83,8 @@ def test_a_judge_of_the_hub_is_pinned_by_its_commit_and_fetched(
         monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
         printed = run(tmp_path / "project", "unpaint", "pin", "--judge", "some/judge")
         assert "judge: { source: data/judges/judge.json }" in printed
-        fields = published.read(tmp_path / "project/data/judges/judge.json")
+        fields = JUDGES.read(tmp_path / "project/data/judges/judge.json")
         assert (fields["repository"], fields["revision"]) == ("some/judge", REVISION)
-        assert sorted(set(loaded)) == sorted(published.FILES)
+        assert sorted(set(loaded)) == sorted(JUDGES.wanted)
         printed = run(tmp_path / "project", "unpaint", "pin", "--judge", "gated/judge", fails=True)
         assert "accept its terms on its page on the Hub" in printed

@@ -15,7 +15,7 @@ if workflow.is_main_process:
     try:
         load(PARAMS)
     except UserError as error:
-        raise WorkflowError(str(error).replace(f"{PARAMS}", "params.yaml")) from None
+        raise WorkflowError(str(error).replace(f"{workflow.basedir}/", "")) from None
 # what comes before `configfile:` was given on the command line, where DVC would never see it
 if config and config != yaml.safe_load(PARAMS.read_text(encoding="utf-8")):
     raise WorkflowError("settings on the command line are unseen by DVC; change params.yaml instead")

@@ -13,7 +13,6 @@ rule judge:
         base="results/base/base.json",
         code=code(
             "stages/judge.py",
-            "published.py",
             "sources.py",
             "train/judge.py",
             "train/tower.py",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaint.diversify.grammar import Grammar, Target
+from unpaint.diversify.grammar import Grammar, Prompt, Target
 from unpaint.errors import UserError
 
 COLUMNS = {
@@ -27,13 +27,9 @@ PIXELS = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Prompt):
     """A prompt of the table; what it leaves open (None) is as for all other pictures. Sides are in pixels."""
 
-    pair: str
-    seed: int
-    prompt: str
-    attributes: dict[str, str]
     guidance: float | None
     width: int | None
     height: int | None

@@ -3,7 +3,7 @@
 Every key is required: a value that shapes a result stands in the file, where both engines can see it change.
 """
 
-from unpaint.params.checks import grammar_of, load, parse
+from unpaint.params.checks import load, parse, tables
 from unpaint.params.reading import plain
 from unpaint.params.sections import (
     WORLD_FILE,
@@ -34,9 +34,9 @@ __all__ = [
     "Published",
     "Question",
     "Trained",
-    "grammar_of",
     "load",
     "parse",
     "plain",
     "schema",
+    "tables",
 ]

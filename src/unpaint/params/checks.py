@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from unpaint.models.families import Family
+    from unpaint.sources import Pins
     from unpaint.worlds import World as Shown
 
 WIDTH = "the width of the judge's features (judge.embedding)"
@@ -77,14 +78,12 @@ def _expanded(params: Params, path: Path) -> dict[str, dict[str, Lists]]:
 
 def _pictures_for_fd(params: Params, root: Path) -> int:
     """How many pictures FD needs, twice the width of the judge's features; 0 where no real ones are given."""
-    from unpaint import published
+    from unpaint.sources import JUDGES
 
     if isinstance(params.judge, JudgeTraining):
         width = params.judge.embedding
-    elif (root / params.judge.source).is_file():
-        width = published.read(root / params.judge.source)["embedding"]
     else:
-        raise UserError(f"judge.source: {params.judge.source} is missing; make it: unpaint pin --judge SOURCE")
+        width = _pin(JUDGES, root, "judge.source", params.judge.source)["embedding"]
     if isinstance(params.world, NoWorld):
         return 0
     if params.world.images.reference < 2 * width:
@@ -146,15 +145,13 @@ def _refuse_unseen(params: Params, shown: Shown) -> None:
 def _check_pins(params: Params, root: Path) -> None:
     """What a model from elsewhere cannot do is found before any work."""
     from unpaint.models.families import named
-    from unpaint.pin import read
+    from unpaint.sources import CHECKPOINTS
 
-    tables = _tables(params, root)
+    rows = tables(params, root)
     given = {"base": params.base} if isinstance(params.base, Pinned) else {}
     given |= {f"models.{name}": model for name, model in params.models.items()}
     for where, model in given.items():
-        if not (root / model.source).is_file():
-            raise UserError(f"{where}.source: {model.source} is missing; make it: unpaint pin SOURCE")
-        fields = read(root / model.source)
+        fields = _pin(CHECKPOINTS, root, f"{where}.source", model.source)
         family = named(fields["family"])
         for name, method in params.methods.items() if where == "base" else ():
             if method.scope == "cross-attention" and not family.crosses:
@@ -162,9 +159,10 @@ def _check_pins(params: Params, root: Path) -> None:
                     f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
                 )
         if family.by_class:
+            fields = _pin(CHECKPOINTS, root, f"{where}.source", model.source, "classes", "label_of_none")
             _check_classes(params, fields, family, where)
         else:
-            _check_frames(params, tables, family, where)
+            _check_frames(params, rows, family, where)
 
 
 def _check_frames(params: Params, tables: Mapping[str, list[Row]], family: Family, where: str) -> None:
@@ -179,29 +177,35 @@ def _check_frames(params: Params, tables: Mapping[str, list[Row]], family: Famil
                 )
 
 
-def _tables(params: Params, root: Path) -> dict[str, list[Row]]:
-    """The rows of each concept's table of prompts."""
-    tables: dict[str, list[Row]] = {}
+def tables(params: Params, root: Path) -> dict[str, list[Row]]:
+    """The rows of each concept's table of prompts, if it has one.
+
+    Raises:
+        UserError: a table is missing or wrong.
+    """
+    found: dict[str, list[Row]] = {}
     for name, concept in params.concepts.items():
         try:
             given = concept.table != "none"
-            tables[name] = (
-                read_table(root / concept.table, grammar_of(params, concept), concept.targets) if given else []
-            )
+            found[name] = read_table(root / concept.table, _grammar(params, concept), concept.targets) if given else []
         except UserError as error:
             raise UserError(f"concepts.{name}.table: {error}") from None
-    return tables
+    return found
 
 
 def _check_proposals(params: Params, root: Path) -> None:
-    from unpaint.sources import read_pin
+    from unpaint.sources import LANGUAGE_MODELS
 
     for name, proposal in params.proposals.items():
-        if not (root / proposal.model).is_file():
-            raise UserError(
-                f"proposals.{name}.model: {proposal.model} is missing; make it: unpaint pin --language SOURCE"
-            )
-        read_pin(root / proposal.model, {"model"}, "unpaint pin --language SOURCE")
+        _pin(LANGUAGE_MODELS, root, f"proposals.{name}.model", proposal.model)
+
+
+def _pin(pins: Pins, root: Path, key: str, path: str, *more: str) -> Mapping[str, Any]:
+    """The pin that stands at a key of params.yaml."""
+    try:
+        return pins.read(root / path, *more)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def _check_classes(params: Params, fields: Mapping[str, Any], family: Family, where: str) -> None:
@@ -262,10 +266,10 @@ def _expand(params: Params, concept: Concept) -> dict[str, Lists]:
                     f"{name}.replacement: {odd[0]} is not in the grammar's {dimension}; it has {', '.join(known)}"
                 )
     splits = {"train": concept.train.model_dump(), "test": concept.test.model_dump()}
-    return expand(grammar_of(params, concept), concept.targets, splits, params.seed)
+    return expand(_grammar(params, concept), concept.targets, splits, params.seed)
 
 
-def grammar_of(params: Params, concept: Concept) -> Grammar:
+def _grammar(params: Params, concept: Concept) -> Grammar:
     """The grammar of a concept."""
     return Grammar(**params.grammars[concept.grammar].model_dump())
 

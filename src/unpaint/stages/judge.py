@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from unpaint import published
 from unpaint.corpus import Row, read, stack
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask, refuse_long
@@ -20,6 +19,7 @@ from unpaint.lineage.stage import In, Out, Settings, find_device, progress
 from unpaint.models.checkpoint import load
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
+from unpaint.sources import JUDGES
 from unpaint.train.judge import EASELS, build, configuration, fit_judge
 
 BATCH = 32
@@ -46,9 +46,9 @@ def judge(
     # presence and detectors are no questions with an answer for every real picture
     questions = {name: Question(**given) for name, given in settings["questions"].items() if "text" in given}
     if source.suffix == ".json":
-        folder = published.verified(source)
-        shutil.copyfile(folder / published.CONFIG, config)
-        shutil.copyfile(folder / published.WEIGHTS, weights)
+        folder = JUDGES.verified(source)
+        for name, copy in zip(JUDGES.wanted, (config, weights), strict=True):
+            shutil.copyfile(folder / name, copy)
     else:
         _train(settings, manifest, rows, questions, base, config, weights)
     held_out = [row for row in rows if row.attributes["split"] == "reference"]
