@@ -18,10 +18,10 @@ demo: $(READY)
 	@echo "Their lineage is in dvc.lock: git add dvc.lock results, commit; then 'dvc repro' after a change of params.yaml runs what depends on it."
 
 test: $(READY)
-	pytest
+	pytest -n 2 --dist loadscope
 
 test-slow: $(READY)
-	pytest -m slow
+	pytest -n 2 --dist loadscope -m slow
 
 lint: $(READY)
 	ruff check .

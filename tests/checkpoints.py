@@ -285,6 +285,24 @@ def judge(folder):
     save_file(untrained(settings, 32, 0).state_dict(), folder / "open_clip_model.safetensors")
 
 
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def dataset(folder, rows=720, labels=CIFAR):
+    """Write pictures of noise of 32x32 pixels, labelled in turn, in two files; give the pictures."""
+    import numpy as np
+    from datasets import ClassLabel, Dataset, Features, Image
+
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8)
+    features = Features({"img": Image(), "label": ClassLabel(names=list(labels))})
+    folder.mkdir(parents=True)
+    for name, part in (("test", range(rows // 6)), ("train", range(rows // 6, rows))):
+        given = {"img": [pictures[row] for row in part], "label": [row % len(labels) for row in part]}
+        Dataset.from_dict(given, features).to_parquet(folder / f"{name}-00000-of-00001.parquet")
+    return pictures
+
+
 def language_model(folder):
     """Write a causal model of random weights that knows letters and the marks of a list."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

@@ -13,8 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 
 @contextmanager
-def hub(folder: Path, repository: str, revision: str) -> Iterator[tuple[str, list[str]]]:
+def hub(folder: Path, repository: str, revision: str, kind: str = "model") -> Iterator[tuple[str, list[str]]]:
     """Serve the files of `folder` as `repository` at `revision`; its address, and the files that were asked for.
+
+    `kind` is what the Hub calls it, model or dataset.
 
     A repository `gated/...` is gated; every other name is unknown.
     """
@@ -29,10 +31,11 @@ def hub(folder: Path, repository: str, revision: str) -> Iterator[tuple[str, lis
 
         def answer(self, body: bool) -> None:
             path = unquote(urlsplit(self.path).path).strip("/")
-            tree, file = f"api/models/{repository}/tree/", f"{repository}/resolve/{revision}/"
+            tree = f"api/{kind}s/{repository}/tree/"
+            file = f"{'' if kind == 'model' else f'{kind}s/'}{repository}/resolve/{revision}/"
             if path.startswith(("api/models/gated/", "gated/")):
                 self.refuse(403, "GatedRepo")
-            elif path == f"api/models/{repository}":
+            elif path == f"api/{kind}s/{repository}":
                 self.told({"id": repository, "sha": revision, "siblings": []}, body)
             elif path == tree + revision:
                 self.told([self.entry(name) for name in sorted(folder.rglob("*")) if name.is_file()], body)

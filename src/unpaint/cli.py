@@ -61,14 +61,26 @@ def families(machine: bool) -> None:
 @click.option("--side", type=click.IntRange(min=8), help="Of its pictures, in pixels. As trained, if left out.")
 @click.option("--judge", is_flag=True, help="As the judge: an open_clip model, also MODEL/TAG of open_clip's list.")
 @click.option("--language", is_flag=True, help="As a language model that proposes values.")
-def pin(source: str, revision: str | None, name: str | None, side: int | None, judge: bool, language: bool) -> None:
+@click.option("--dataset", is_flag=True, help="A labelled data set in Parquet, as a world.")
+def pin(
+    source: str, revision: str | None, name: str | None, side: int | None, judge: bool, language: bool, dataset: bool
+) -> None:
     """Pin SOURCE, a checkpoint in a folder here or OWNER/NAME of the Hub, as a base model: its files, hash by hash."""
     from unpaint import pin, published
 
-    if (judge or language) and side:
+    if (judge or language or dataset) and side:
         raise UserError("--side: is for base models; leave it out")
-    if judge and language:
-        raise UserError("--judge, --language: give one of them")
+    if judge + language + dataset > 1:
+        raise UserError("--judge, --language, --dataset: give one of them")
+    if dataset:
+        from unpaint.worlds import dataset as datasets
+
+        path = datasets.pin(source, revision, name)
+        click.echo(
+            f"pinned: {path}. Commit it, and write into params.yaml:\n"
+            f'world: {{ kind: dataset, source: {path}, side: 32, caption: "a {{COLUMN}}", images: ... }}'
+        )
+        return
     if judge:
         path = published.pin(source, revision, name)
         click.echo(f"pinned: {path}. Commit it, and write into params.yaml:\njudge: {{ source: {path} }}")
@@ -89,11 +101,13 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None, j
 
 @cli.command()
 def fetch() -> None:
-    """Bring the models that params.yaml names into the Hub's cache here; jobs need no network then."""
-    from unpaint.params import Pinned, Published, load
-    from unpaint.sources import CHECKPOINTS, JUDGES, LANGUAGE_MODELS
+    """Bring the models and the data set that params.yaml names into the Hub's cache here; jobs need no network then."""
+    from unpaint.params import Dataset, Pinned, Published, load
+    from unpaint.sources import CHECKPOINTS, DATASETS, JUDGES, LANGUAGE_MODELS
 
     params = load(Path("params.yaml"))
+    if isinstance(params.world, Dataset):
+        click.echo(f"the world is in {DATASETS.fetch(Path(params.world.source))}")
     if isinstance(params.base, Pinned):
         click.echo(f"the checkpoint is in {CHECKPOINTS.fetch(Path(params.base.source))}")
     if isinstance(params.judge, Published):

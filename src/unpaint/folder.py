@@ -94,22 +94,25 @@ def traced(row: Captioned, folder: Path) -> dict[str, str]:
     return {**row.attributes, "file_name": row.path.relative_to(folder).as_posix(), "file_sha256": sha256(row.path)}
 
 
-def pixels(path: Path, side: int) -> Pixels:
+def pixels(source: Path | io.BytesIO, side: int, where: Path | str) -> Pixels:
     """A picture as RGB, turned as its camera says, cut to its central square and scaled to `side` pixels.
 
     Transparent pictures are laid on white; of 16 bits the upper 8 are kept.
+
+    Args:
+        where: what an error calls it.
 
     Raises:
         UserError: the file is no readable picture, or of numbers that are no shades.
     """
     try:
-        with Image.open(path) as opened:
+        with Image.open(source) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I;16") or (image.mode == "I" and opened.format == "PPM"):
                 # Pillow would cut off all above 255
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.mode in ("I", "F"):
-                raise UserError(f"{path}: pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits")
+                raise UserError(f"{where}: pixels of 32 bits, whose range is unknown; save it with 8 or 16 bits")
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert("RGB")
@@ -117,7 +120,7 @@ def pixels(path: Path, side: int) -> Pixels:
                 image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise UserError(f"{path}: not a readable picture; replace it, or delete its row of the metadata") from None
+        raise UserError(f"{where}: not a readable picture; replace it, or delete its row") from None
 
 
 def _rows(metadata: Path) -> Iterator[tuple[int, dict[str, str]]]:

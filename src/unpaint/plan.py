@@ -8,7 +8,7 @@ from typing import Any
 
 from unpaint.corpus import read_json
 from unpaint.diversify.grammar import Lists
-from unpaint.params import WORLD_FILE, Params, Pinned, parse, tables
+from unpaint.params import WORLD_FILE, Dataset, Params, Pinned, parse, tables
 
 FORWARD = {
     "Stable Diffusion 1 and 2": (1.50 / 24 / 3, 512),
@@ -38,6 +38,8 @@ def plan(path: Path) -> str:
 def _lines(params: Params, lists: dict[str, dict[str, Lists]], root: Path) -> Iterator[tuple[str, str]]:
     pinned = _pin(params.base.source, root) if isinstance(params.base, Pinned) else None
     told = f"{pinned['family']}, {pinned['side']} pixels: " if pinned else ""
+    if isinstance(params.world, Dataset):
+        yield "world", _load(params.world.source, root, "--dataset ")
     yield "base model", told + _load(params.base.source, root, "")
     yield "judge", _load(params.judge.source, root, "--judge ")
     for name, model in params.models.items():

@@ -28,6 +28,7 @@ class Pins:
         command: what makes one.
         said: what one says of the thing, by key.
         wanted, unwanted: patterns of the files that are loaded from the Hub.
+        kind: what the Hub calls it, model or dataset.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Pins:
     said: frozenset[str]
     wanted: Sequence[str]
     unwanted: Sequence[str] = ()
+    kind: str = "model"
 
     def locate(self, source: str, revision: str | None) -> tuple[dict[str, str], Path]:
         """Where something lies, as a pin says it, and its folder on this machine.
@@ -50,7 +52,7 @@ class Pins:
             if folder.is_absolute() or ".." in folder.parts:
                 raise UserError(f"{source}: give a folder of the project, by its path in it")
             return {"folder": folder.as_posix()}, folder
-        revision = revision or _latest(source)
+        revision = revision or self._latest(source)
         return {"repository": source, "revision": revision}, self._download(source, revision)
 
     def write(
@@ -101,7 +103,7 @@ class Pins:
             UserError: a file is missing or another one.
         """
         fields = self.read(path)
-        folder = _folder(path, fields) if "folder" in fields else cached(fields["repository"], fields["revision"])
+        folder = _folder(path, fields) if "folder" in fields else self._cached(fields["repository"], fields["revision"])
         for name, digest in fields["files"].items():
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name}: missing, {path} lists it; `unpaint fetch` brings it")
@@ -132,11 +134,31 @@ class Pins:
         with _in_words(repository):
             try:
                 return Path(
-                    snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted)
+                    snapshot_download(
+                        repository,
+                        repo_type=self.kind,
+                        revision=revision,
+                        allow_patterns=wanted,
+                        ignore_patterns=unwanted,
+                    )
                 )
             except LocalEntryNotFoundError:
                 pass
-        return cached(repository, revision)
+        return self._cached(repository, revision)
+
+    def _cached(self, repository: str, revision: str) -> Path:
+        return cached(repository, revision, self.kind)
+
+    def _latest(self, repository: str) -> str:
+        """The current revision of a repository of the Hub.
+
+        Raises:
+            UserError: there is none, or no network.
+        """
+        from huggingface_hub import HfApi
+
+        with _in_words(repository):
+            return str(HfApi().repo_info(repository, repo_type=self.kind).sha)
 
 
 CHECKPOINTS = Pins(
@@ -165,22 +187,20 @@ LANGUAGE_MODELS = Pins(
 """Causal language models of transformers. Of itself one says its kind."""
 
 
+DATASETS = Pins(
+    Path("data/worlds"),
+    "unpaint pin --dataset SOURCE",
+    frozenset({"rows", "copies", "image", "columns"}),
+    ("*.parquet",),
+    kind="dataset",
+)
+"""Labelled data sets in Parquet. Of itself one says its rows, its column of pictures, and the values of the others."""
+
+
 def _folder(path: Path, fields: Mapping[str, Any]) -> Path:
     if not (folder := Path(fields["folder"])).is_dir():
         raise UserError(f"{folder}: missing; {path} pins it, and no network has it: put it there")
     return folder
-
-
-def _latest(repository: str) -> str:
-    """The current revision of a repository of the Hub.
-
-    Raises:
-        UserError: there is none, or no network.
-    """
-    from huggingface_hub import HfApi
-
-    with _in_words(repository):
-        return str(HfApi().model_info(repository).sha)
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def test_a_picture_is_cut_to_its_central_square_and_scaled(tmp_path):
     image = Image.new("RGB", (40, 20), "blue")
     image.paste("red", (10, 0, 30, 20))
     image.save(tmp_path / "wide.png")
-    found = pixels(tmp_path / "wide.png", 10)
+    found = pixels(tmp_path / "wide.png", 10, "wide.png")
     assert found.shape == (10, 10, 3)
     assert (np.abs(found[:, 2:-2].astype(int) - (255, 0, 0)) <= 2).all()  # the filter reaches past the cut
 
@@ -114,20 +114,20 @@ def test_a_picture_is_cut_to_its_central_square_and_scaled(tmp_path):
 def test_a_picture_of_the_right_size_is_left_as_it_is(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    assert (pixels(tmp_path / "noise.png", 16) == noise).all()
+    assert (pixels(tmp_path / "noise.png", 16, "noise.png") == noise).all()
 
 
 def test_grey_and_transparent_pictures_become_rgb(tmp_path):
     picture(tmp_path / "grey.png", colour=77, mode="L")
-    assert (pixels(tmp_path / "grey.png", 8) == 77).all()
+    assert (pixels(tmp_path / "grey.png", 8, "grey.png") == 77).all()
     picture(tmp_path / "clear.png", colour=(255, 0, 0, 0), mode="RGBA")
-    assert (pixels(tmp_path / "clear.png", 8) == 255).all()
+    assert (pixels(tmp_path / "clear.png", 8, "clear.png") == 255).all()
 
 
 def test_a_file_that_is_no_picture_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"a\.png: not a readable picture; replace it"):
-        pixels(tmp_path / "a.png", 8)
+        pixels(tmp_path / "a.png", 8, "a.png")
 
 
 def test_attributes_may_stand_together(folder):
@@ -138,12 +138,12 @@ def test_attributes_may_stand_together(folder):
 def test_sixteen_bits_are_scaled_and_numbers_of_no_known_range_refused(tmp_path):
     shades = np.array([[0, 0x1234], [0x8000, 0xFFFF]], dtype=np.uint16)
     Image.fromarray(shades).save(tmp_path / "deep.png")
-    assert pixels(tmp_path / "deep.png", 2)[..., 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
+    assert pixels(tmp_path / "deep.png", 2, "deep.png")[..., 0].tolist() == [[0, 0x12], [0x80, 0xFF]]
     Image.fromarray(np.eye(4, dtype=np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(
         UserError, match=r"float\.tiff: pixels of 32 bits, whose range is unknown; save it with 8 or 16"
     ):
-        pixels(tmp_path / "float.tiff", 2)
+        pixels(tmp_path / "float.tiff", 2, "float.tiff")
 
 
 @pytest.mark.parametrize(

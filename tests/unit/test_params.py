@@ -48,17 +48,34 @@ OF_DIGITS = [
     *(PRESETS / f"{name}.yaml" for name in ("digits", "digits-wide", "diversity", "monotone")),
 ]
 ELSEWHERE = ("flux-lora-style", "sd14-nudity", "sd14-vangogh", "sd3-nudity", "sdxl-style")
-OTHERS = ("folder", "tiny")
+BY_CLASS = ("cifar10-class", "digits-class")
+OTHERS = ("folder", "tiny", "tiny-class")
 
 
 def test_every_preset_is_tested():
     names = {path.stem for path in PRESETS.glob("*.yaml")}
-    assert names == {*ELSEWHERE, *OTHERS, *(path.stem for path in OF_DIGITS[1:])}
+    assert names == {*ELSEWHERE, *BY_CLASS, *OTHERS, *(path.stem for path in OF_DIGITS[1:])}
 
 
 @pytest.mark.parametrize("path", OF_DIGITS, ids=lambda p: p.name)
 def test_params_yaml_and_every_preset_of_digits_load(path):
     assert params.load(path).concepts
+
+
+def test_a_preset_by_class_loads():
+    assert isinstance(params.load(PRESETS / "digits-class.yaml").base, params.TrainedByClass)
+
+
+@pytest.mark.parametrize("name", BY_CLASS)
+def test_all_of_the_retain_set_at_each_step_is_all_that_the_paper_s_rgd_has_more(name):
+    read = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))
+    methods = read["methods"]
+    rgd = {key: value for key, value in methods["rgd"].items() if not key.startswith("retain_batches")}
+    assert rgd == {**methods["rg"], "method": "rgd"}
+    assert {**methods["graddiff"], "method": "rg", "surgery": "pcgrad"} == methods["rg"]
+    for concept in read["concepts"].values():
+        pictures = concept["train"]["images_per_prompt"]["retain"]
+        assert methods["rgd"]["batch"] * methods["rgd"]["retain_batches_per_step"] == pictures == 9 * 50
 
 
 def test_params_yaml_is_the_preset_digits():
@@ -208,7 +225,7 @@ def test_own_pictures_are_looked_for_with_the_rest(tmp_path):
     assert f"params.yaml: {CONCEPT}: data/sets/mine: 0 of metadata.jsonl" in complaint(text, tmp_path).replace(
         f"{tmp_path}/", ""
     )
-    message = f"{CONCEPT}.images.forget: give render, or data/sets/NAME"
+    message = f"{CONCEPT}.images.forget: give render, world, or data/sets/NAME"
     assert message in complaint(changed(["concepts", FIRST, "images", "forget"], "/elsewhere"), tmp_path)
 
 
@@ -549,11 +566,44 @@ def test_the_restriction_is_all_that_tells_the_methods_of_a_preset_apart(name):
         ),
         (["concepts", "nudity", "table"], "data/tables/x.csv", "concepts.nudity.table: "),
         (["concepts", "nudity", "table"], "x.csv", "concepts.nudity.table: give none, or data/tables/NAME.csv"),
-        (["world"], {"kind": "nothing"}, "world.kind: nothing is none of 'digits', 'folder', 'none'"),
+        (["world"], {"kind": "nothing"}, "world.kind: nothing is none of 'digits', 'folder', 'dataset', 'none'"),
     ],
 )
 def test_a_mistake_about_models_from_elsewhere_is_named_with_its_remedy(place, value, message, pins):
     assert complaint(changed(place, value, NUDITY), pins).startswith(f"params.yaml: {message}")
+
+
+CLASSES = yaml.safe_load((PRESETS / "digits-class.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["base", "classes"], "shade", "base.classes: the world has no shade; it has digit, ink, ground, place"),
+        (["base", "denoiser", "attention"], [True], "base.denoiser.attention: 1 entries for 3 resolutions"),
+        (["base", "denoiser", "heads"], 4, "base.denoiser.heads: unknown key; delete it or correct its spelling"),
+        (["sampling", "guidance"], 2.0, "sampling.guidance: base was trained without a label of no class; write 1.0"),
+        (["methods", "rg", "scope"], "cross-attention", "methods.rg.scope: no layer of U-Net by class (DDPM or EDM)"),
+        (
+            ["grammars", "digits", "template"],
+            "a {digit}",
+            "grammars.digits: 'a zero' is not the name of one class of base;",
+        ),
+        (
+            ["concepts", "seven", "train", "images_per_prompt", "forget"],
+            2000,
+            "concepts.seven: images.forget: 2000 pictures of digit seven are asked for, and about 740 of",
+        ),
+    ],
+)
+def test_a_mistake_about_a_base_model_by_class_is_named_with_its_remedy(place, value, message, tmp_path):
+    assert complaint(changed(place, value, CLASSES), tmp_path).startswith(f"params.yaml: {message}")
+
+
+def test_pictures_of_the_world_teach_nothing_new_to_a_model_from_elsewhere(pins):
+    given = {"forget": "world", "retain": "render"}
+    message = "params.yaml: concepts.nudity: images.forget: the base model was not trained on the world; write render"
+    assert complaint(changed(["concepts", "nudity", "images"], given, NUDITY), pins).startswith(message)
 
 
 def test_a_world_s_judge_is_asked_by_names_alone(tmp_path):

@@ -181,8 +181,8 @@ def test_what_a_checkpoint_lacks_is_said_when_it_is_pinned(pinned: Path, tmp_pat
         ("SD1", ("base", "source"), "data/checkpoints/other.json", "other.json is missing; make it: unpaint pin"),
         ("SD1", ("oracles",), {"concepts": ["seven"], "seeds": [1]}, "oracles: nobody can train this base model"),
         ("SD1", ("base", "source"), "data/checkpoints", "base.source: give results/world.parquet"),
-        ("EDM", ("sampling", "guidance"), 2.0, "sampling.guidance: base.source was trained without a label of no"),
-        ("EDM", ("methods", "rgd", "unprompted"), 0.25, "methods.rgd.unprompted: base.source was trained without"),
+        ("EDM", ("sampling", "guidance"), 2.0, "sampling.guidance: base was trained without a label of no"),
+        ("EDM", ("methods", "rgd", "unprompted"), 0.25, "methods.rgd.unprompted: base was trained without"),
         ("DiT", ("grammars", "digits", "template"), "a {digit}", "'a zero' is not the name of one class of base"),
     ],
 )

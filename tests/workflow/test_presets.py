@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.checkpoints import SIDE, build, clip_tokenizer, judge
+from tests.checkpoints import CIFAR, SIDE, build, clip_tokenizer, dataset, judge
 from tests.hub import hub
 from tests.world import ROOT, make_project, run
 from unpaint import corpus
@@ -69,6 +69,46 @@ def test_a_preset_is_planned_and_with_the_overlay_alone_its_whole_chain_runs(pre
     if preset.startswith("sd14"):
         assert "up to date" in run(project, "dvc", "status")
         assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
+
+
+@pytest.mark.slow
+def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(tmp_path: Path) -> None:
+    """`cifar10-class` on a data set of noise: two of its ten concepts, the engines do not know how many there are."""
+    params = plain(ROOT / "presets/cifar10-class.yaml")
+    params["concepts"] = {name: params["concepts"][name] for name in ("airplane", "dog")}
+    params["oracles"] = {"concepts": ["dog"], "seeds": [1]}
+    project = make_project(tmp_path / "classes", params)
+    shutil.copytree(ROOT / "presets", project / "presets")
+    pictures = dataset(project / "sets/cifar10/plain_text")
+    judge(project / "models/judge")
+    run(project, "unpaint", "pin", "--dataset", "sets/cifar10")
+    run(project, "unpaint", "pin", "--judge", "models/judge", "--name", "ViT-B-32-openai")
+    told = run(project, "unpaint", "plan")
+    assert "in sets/cifar10" in told
+    assert "airplane: 4,800 + 450 to train on, 1,000 + 9,000 to test on" in told
+    run(project, "unpaint", "overlay", "presets/tiny-class.yaml")
+    assert "Snakemake and DVC have the same" in run(project, "unpaint", "check")
+    run(project, "unpaint", "warm", "snakemake", "--cores", "2")
+    results = project / "results"
+    forget, retain = (corpus.read(results / f"dog/images/{name}.parquet") for name in ("forget", "retain"))
+    assert {row.prompt for row in forget} == {"dog"}
+    assert sorted(row.prompt for row in retain) == sorted([name for name in CIFAR if name != "dog"] * 2)
+    for row in (*forget, *retain):
+        file, _, number = row.attributes["file_name"].partition("#")
+        place = int(number) + (120 if "train" in file else 0)
+        assert (row.pixels == pictures[place]).all()
+        assert row.prompt == CIFAR[place % 10]
+    for model in ("base", "rgd/seed0", "rg/seed0", "graddiff/seed0", "retrain/seed1"):
+        scores = json.loads((results / f"dog/{model}/metrics.json").read_text())
+        assert {"UA", "RA", "AS", "FD"} <= set(scores)
+    index = json.loads((results / "dog/retrain/seed1/pipeline/model_index.json").read_text())
+    assert sorted(index["id2label"].values()) == sorted(CIFAR)
+    run(project, "unpaint", "record")
+    assert "up to date" in run(project, "dvc", "status")
+    assert "Running stage" not in run(project, "dvc", "repro")
+    assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
+    run(project, "unpaint", "export", "results/dog/rgd/seed0/model.safetensors", "--to", "export")
+    assert (project / "export/unet/diffusion_pytorch_model.safetensors").is_file()
 
 
 def test_a_judge_of_the_hub_is_pinned_by_its_commit_and_fetched(

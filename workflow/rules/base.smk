@@ -11,10 +11,13 @@ rule base:
         code=code(
             "stages/base.py",
             "train/base.py",
+            "train/by_class.py",
             "train/fit.py",
             "resume.py",
             "corpus.py",
             "models/checkpoint.py",
+            "models/conditions.py",
+            "models/edm.py",
         ),
         env="workflow/envs/torch.yaml",
     output:

@@ -44,14 +44,14 @@ def code(*paths):
 
 
 def source_of(wildcards):
-    """Where a set of a concept comes from: `render`, or a folder of own pictures."""
+    """Where a set of a concept comes from: `render`, `world`, or a folder of own pictures."""
     return config["concepts"][wildcards.concept]["images"][wildcards.set]
 
 
 def own_set(wildcards):
     """The folder of a set that the user brings."""
     source = source_of(wildcards)
-    return None if source == "render" else source
+    return None if source in ("render", "world") else source
 
 
 def table_of(wildcards):
@@ -103,14 +103,15 @@ def base_threads():
 def pipeline_files():
     """The files of the base model's pipeline that its job writes: of a checkpoint only what it says of itself."""
     said = ["model_index.json", "scheduler/scheduler_config.json"]
-    made = [
+    unet = ["unet/config.json", "unet/diffusion_pytorch_model.safetensors"]
+    text_to_image = [
         "text_encoder/config.json",
         "text_encoder/model.safetensors",
         "tokenizer/tokenizer.json",
         "tokenizer/tokenizer_config.json",
-        "unet/config.json",
-        "unet/diffusion_pytorch_model.safetensors",
         "vae/config.json",
         "vae/diffusion_pytorch_model.safetensors",
     ]
-    return said + made if trained() else said
+    if not trained():
+        return said
+    return said + unet if "classes" in config["base"] else said + unet + text_to_image

@@ -1,6 +1,8 @@
-# A concept's forget set and retain set: the base model renders its training prompts, or they are the user's own pictures.
+# A concept's forget set and retain set: the base model renders its training prompts, or they are pictures of the world
+# that it was trained on, or the user's own.
 #
-# needs: results/base/base.json, results/{concept}/prompts/train.json; data/sets/NAME/*, where the concept names it
+# needs: results/base/base.json, results/{concept}/prompts/train.json, what base.source names; data/sets/NAME/*, where the
+#        concept names it
 # gives: results/{concept}/images/{forget,retain}.parquet and their rows.tsv
 
 
@@ -8,6 +10,7 @@ rule images:
     input:
         base="results/base/base.json",
         prompts="results/{concept}/prompts/train.json",
+        source=config["base"]["source"],
         listing=lambda w: listing(own_set(w)),
         pictures=lambda w: pictures(own_set(w)),
         code=code(
@@ -39,6 +42,6 @@ rule images:
         "Render the {wildcards.set} set of {wildcards.concept}"
     shell:
         "PYTHONPATH=src python -m unpaint.stages images --settings {params.settings:q}"
-        " --base {input.base:q} --prompts {input.prompts:q}"
+        " --base {input.base:q} --prompts {input.prompts:q} --source {input.source:q}"
         " --pictures {input.listing:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

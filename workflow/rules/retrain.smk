@@ -12,10 +12,13 @@ rule retrain:
             "stages/base.py",
             "diversify/grammar.py",
             "train/base.py",
+            "train/by_class.py",
             "train/fit.py",
             "resume.py",
             "corpus.py",
             "models/checkpoint.py",
+            "models/conditions.py",
+            "models/edm.py",
         ),
         env="workflow/envs/torch.yaml",
     output:

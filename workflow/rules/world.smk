@@ -1,15 +1,16 @@
-# The data that trains base model and judge in one corpus: drawn, or the user's own captioned pictures; none has no row.
+# The data that trains base model and judge in one corpus: drawn, the user's own captioned pictures, or a data set; none has no row.
 #
-# needs: nothing; data/worlds/NAME/*, where world.path names it
+# needs: nothing; data/worlds/NAME/*, where world.path names it, or data/worlds/NAME.json, where world.source does
 # gives: results/world.parquet (pictures, captions, split of each row) and its rows.tsv
 
 
 rule world:
     input:
         # functions, so that no other job's process lists the folder
+        source=config["world"].get("source", []),  # of a data set, its pin
         listing=lambda w: listing(config["world"].get("path")),
         pictures=lambda w: pictures(config["world"].get("path")),
-        code=code("stages/world.py", "worlds", "folder.py", "corpus.py"),
+        code=code("stages/world.py", "worlds", "folder.py", "sources.py", "models/checkpoint.py", "corpus.py"),
         env="workflow/envs/cpu.yaml",
     output:
         corpus="results/world.parquet",
@@ -28,4 +29,5 @@ rule world:
         "Draw the world"
     shell:
         "PYTHONPATH=src python -m unpaint.stages world --settings {params.settings:q} --pictures {input.listing:q}"
+        " --source {input.source:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

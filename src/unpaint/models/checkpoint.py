@@ -110,8 +110,11 @@ def load(path: Path) -> Checkpoint:
         raise UserError(f"{path}: not a base.json of Unpaint; make it again") from None
 
 
-def cached(repository: str, revision: str) -> Path:
+def cached(repository: str, revision: str, kind: str = "model") -> Path:
     """The folder of a repository in the Hub's cache on this machine.
+
+    Args:
+        kind: what the Hub calls it, model or dataset.
 
     Raises:
         UserError: it is not there.
@@ -120,7 +123,7 @@ def cached(repository: str, revision: str) -> Path:
     from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        return Path(snapshot_download(repository, repo_type=kind, revision=revision, local_files_only=True))
     except IncompleteSnapshotError as error:  # of files that nobody here asked for; ours are held against their hashes
         return Path(error.snapshot_path)
     except LocalEntryNotFoundError:

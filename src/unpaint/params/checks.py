@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unpaint.diversify.grammar import Grammar, Lists, expand
+from unpaint.diversify.grammar import Grammar, Lists, Prompt, expand
 from unpaint.diversify.table import PIXELS, Row
 from unpaint.diversify.table import read as read_table
 from unpaint.errors import UserError, some
 from unpaint.params.reading import read
-from unpaint.params.sections import Concept, JudgeTraining, NoWorld, Params, Pinned, Question
+from unpaint.params.sections import Concept, JudgeTraining, NoWorld, Params, Pinned, Question, TrainedByClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from unpaint.sources import Pins
     from unpaint.worlds import World as Shown
 
+BY_CLASS = "U-Net by class (DDPM or EDM)"
+"""The family of what is trained by class here."""
 WIDTH = "the width of the judge's features (judge.embedding)"
 
 
@@ -33,7 +36,7 @@ def load(path: Path) -> Params:
     try:
         need = _pictures_for_fd(params, path.parent)
         world = _check_world(params, path.parent)
-        _check_pins(params, path.parent)
+        _check_models(params, path.parent, world)
         _check_proposals(params, path.parent)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -42,7 +45,7 @@ def load(path: Path) -> Params:
         try:
             if need:
                 _check_reference(lists[name]["test"], world, need)
-            _list_own(concept, path.parent)
+            _check_sets(params, concept, lists[name]["train"], world, path.parent)
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
     return params
@@ -142,27 +145,38 @@ def _refuse_unseen(params: Params, shown: Shown) -> None:
             )
 
 
-def _check_pins(params: Params, root: Path) -> None:
-    """What a model from elsewhere cannot do is found before any work."""
+def _check_models(params: Params, root: Path, world: Shown) -> None:
+    """What a model cannot do is found before any work."""
     from unpaint.models.families import named
     from unpaint.sources import CHECKPOINTS
 
     rows = tables(params, root)
     given = {"base": params.base} if isinstance(params.base, Pinned) else {}
     given |= {f"models.{name}": model for name, model in params.models.items()}
+    if isinstance(params.base, TrainedByClass):
+        if (dimension := params.base.classes) not in world.values:
+            raise UserError(f"base.classes: the world has no {dimension}; it has {', '.join(world.values)}")
+        said = {"classes": list(world.values[dimension]), "label_of_none": params.base.denoiser.unprompted > 0}
+        _check_scope(params, named(BY_CLASS))
+        _check_classes(params, said, named(BY_CLASS), "base")
     for where, model in given.items():
         fields = _pin(CHECKPOINTS, root, f"{where}.source", model.source)
         family = named(fields["family"])
-        for name, method in params.methods.items() if where == "base" else ():
-            if method.scope == "cross-attention" and not family.crosses:
-                raise UserError(
-                    f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
-                )
+        if where == "base":
+            _check_scope(params, family)
         if family.by_class:
             fields = _pin(CHECKPOINTS, root, f"{where}.source", model.source, "classes", "label_of_none")
             _check_classes(params, fields, family, where)
         else:
             _check_frames(params, rows, family, where)
+
+
+def _check_scope(params: Params, family: Family) -> None:
+    for name, method in params.methods.items():
+        if method.scope == "cross-attention" and not family.crosses:
+            raise UserError(
+                f"methods.{name}.scope: no layer of {family.name} attends to the prompt alone; take full or lora"
+            )
 
 
 def _check_frames(params: Params, tables: Mapping[str, list[Row]], family: Family, where: str) -> None:
@@ -224,8 +238,7 @@ def _check_classes(params: Params, fields: Mapping[str, Any], family: Family, wh
             if odd := [prompt for prompt in prompts if prompt.strip() not in fields["classes"]]:
                 known = some(fields["classes"], 8)
                 raise UserError(
-                    f"grammars.{concept.grammar}: {odd[0]!r} is not the name of one class of {where}.source; they are "
-                    f"{known}"
+                    f"grammars.{concept.grammar}: {odd[0]!r} is not the name of one class of {where}; they are {known}"
                 )
     if not fields["label_of_none"]:
         _refuse_without_label_of_none(params, where)
@@ -237,7 +250,7 @@ def _refuse_without_label_of_none(params: Params, where: str) -> None:
         given |= {f"methods.{name}.unprompted": method.unprompted > 0 for name, method in params.methods.items()}
     if asked := [where for where, wanted in given.items() if wanted]:
         neutral = "1.0" if asked[0] == "sampling.guidance" else "0.0"
-        raise UserError(f"{asked[0]}: {where}.source was trained without a label of no class; write {neutral}")
+        raise UserError(f"{asked[0]}: {where} was trained without a label of no class; write {neutral}")
 
 
 def _check_reference(test: Lists, world: Shown, need: int) -> None:
@@ -274,10 +287,31 @@ def _grammar(params: Params, concept: Concept) -> Grammar:
     return Grammar(**params.grammars[concept.grammar].model_dump())
 
 
-def _list_own(concept: Concept, root: Path) -> None:
-    """Read the metadata of a concept's own pictures as its job will."""
+def _check_sets(params: Params, concept: Concept, train: Lists, world: Shown, root: Path) -> None:
+    """Read the metadata of a concept's own pictures as its job will; of the world there must be enough of a kind."""
     from unpaint.folder import listing
 
-    for source in (concept.images.forget, concept.images.retain):
-        if source != "render":
+    for name, source, wanted in (
+        ("forget", concept.images.forget, train.forget),
+        ("retain", concept.images.retain, train.retain),
+    ):
+        if source == "world":
+            _check_drawn(params, f"images.{name}", wanted, world)
+        elif source != "render":
             listing(root / source)
+
+
+def _check_drawn(params: Params, where: str, wanted: list[Prompt], world: Shown) -> None:
+    if isinstance(params.base, Pinned) or isinstance(params.world, NoWorld):
+        raise UserError(f"{where}: the base model was not trained on the world; write render, or data/sets/NAME")
+    pictures = params.world.images
+    asked = Counter(tuple(sorted(row.attributes.items())) for row in wanted)
+    for values, count in asked.items():
+        shown = {name: {value} for name, value in values if name in world.values and value}
+        found = world.held_out(shown) * pictures.base / pictures.reference
+        if found < count:
+            text = ", ".join(f"{name} {value}" for name, value in values if value)
+            raise UserError(
+                f"{where}: {count} pictures of {text} are asked for, and about {found:.0f} of world.images.base show "
+                "it; ask for fewer, or write render"
+            )

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from unpaint.errors import UserError
 from unpaint.params.sections import PATTERNS, Params
 
-WORLDS = {"digits", "folder", "none"}
+WORLDS = {"digits", "folder", "dataset", "none"}
 
 
 def plain(path: Path) -> dict[str, Any]:
@@ -55,12 +55,12 @@ def read(path: Path) -> Params:
 
 
 def _describe(issue: Any) -> str:
-    tags = {"graddiff", "rg", "rgd"}
+    tags, origins = {"graddiff", "rg", "rgd"}, {"trained", "by class", "pinned"}
     where = [str(part) for part in issue["loc"]]
     # pydantic names the union's member, which is no key of the file
     if len(where) > 2 and where[0] == "methods" and where[2] in tags:
         del where[2]
-    if len(where) > 1 and where[0] in ("world", "base", "judge") and where[1] in WORLDS | {"trained", "pinned"}:
+    if len(where) > 1 and where[0] in ("world", "base", "judge") and where[1] in WORLDS | origins:
         del where[1]
     if len(where) > 2 and where[0] == "questions" and where[2] in ("naming", "presence", "detection"):
         del where[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -11,16 +12,18 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]*$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
-WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|data/sets/[^/{}.][^/{}]*)$"
+WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|world|data/sets/[^/{}.][^/{}]*)$"
 WORLD_FILE, PIN = "results/world.parquet", r"^data/checkpoints/[^/{}.][^/{}]*\.json$"
 TABLE = r"^(none|data/tables/[^/{}.][^/{}]*\.csv)$"
+DATASET_PIN = r"^data/worlds/[^/{}.][^/{}]*\.json$"
 LANGUAGE_PIN = r"^data/language/[^/{}.][^/{}]*\.json$"
 JUDGE_PIN = r"^data/judges/[^/{}.][^/{}]*\.json$"
 PATTERNS = {
     NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
     DEVICE: "give auto, cpu, mps, cuda, or cuda:1",
     WORLD: "give data/worlds/NAME without braces or a / at its end; move the pictures there",
-    SOURCE: "give render, or data/sets/NAME without braces or a / at its end; move the pictures there",
+    SOURCE: "give render, world, or data/sets/NAME without braces or a / at its end; move the pictures there",
+    DATASET_PIN: "give the pin of a data set, data/worlds/NAME.json",
     LANGUAGE_PIN: "give the pin of a language model, data/language/NAME.json",
     TABLE: "give none, or data/tables/NAME.csv without braces; move the table there",
     PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a checkpoint, data/checkpoints/NAME.json",
@@ -35,6 +38,9 @@ class Section(BaseModel):
     """A mapping of params.yaml: unknown keys, missing keys and loose types are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Side = Annotated[int, Field(ge=16, multiple_of=8, description="pixels; a multiple of 8, as diffusers wants")]
 
 
 class Pictures(Section):
@@ -57,7 +63,19 @@ class Folder(Section):
 
     kind: Literal["folder"]
     path: Annotated[str, StringConstraints(pattern=WORLD)]
-    side: Annotated[int, Field(ge=16, multiple_of=8)] = Field(description="pixels; a multiple of 8, as diffusers wants")
+    side: Side
+    images: Pictures
+
+
+class Dataset(Section):
+    """A labelled data set in Parquet, as the Hub has them."""
+
+    kind: Literal["dataset"]
+    source: Annotated[str, StringConstraints(pattern=DATASET_PIN)] = Field(
+        description="its pin, which `unpaint pin --dataset` writes"
+    )
+    side: Side
+    caption: str = Field(description="of each picture, columns in braces: `a photo of a {label}`; these are dimensions")
     images: Pictures
 
 
@@ -67,7 +85,7 @@ class NoWorld(Section):
     kind: Literal["none"]
 
 
-World = Annotated[Digits | Folder | NoWorld, Field(discriminator="kind")]
+World = Annotated[Digits | Folder | Dataset | NoWorld, Field(discriminator="kind")]
 """The data that trains base model and judge, and the real pictures that scores are held against."""
 
 
@@ -99,9 +117,13 @@ class Denoiser(Section):
 
     @model_validator(mode="after")
     def _levels(self) -> Self:
-        if len(self.attention) != len(self.channels):
-            raise ValueError(f"attention: {len(self.attention)} entries for {len(self.channels)} resolutions")
+        _one_each(self.attention, self.channels)
         return self
+
+
+def _one_each(attention: list[bool], channels: list[int]) -> None:
+    if len(attention) != len(channels):
+        raise ValueError(f"attention: {len(attention)} entries for {len(channels)} resolutions")
 
 
 class Trained(Section):
@@ -111,6 +133,36 @@ class Trained(Section):
     threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
     autoencoder: Autoencoder
     denoiser: Denoiser
+
+
+class LabelledDenoiser(Section):
+    """A U-Net on pixels that reads a label, and its training by EDM (arXiv 2206.00364)."""
+
+    channels: list[Count] = Field(description="channels per resolution; each level but the last halves the side")
+    attention: list[bool] = Field(description="whether a resolution attends to itself")
+    layers: Count = Field(description="residual blocks per resolution")
+    dropout: Fraction
+    steps: Count = Field(description="optimiser steps")
+    batch: Count = Field(description="pictures per step")
+    learning_rate: Positive = Field(description="peak of the one-cycle schedule")
+    average: Fraction = Field(description="memory of the moving average of the weights; 0 is none")
+    unprompted: Fraction = Field(
+        description="share of pictures trained as of no class, for classifier-free guidance; 0: without that label"
+    )
+
+    @model_validator(mode="after")
+    def _levels(self) -> Self:
+        _one_each(self.attention, self.channels)
+        return self
+
+
+class TrainedByClass(Section):
+    """A base model of one's own that reads no prompt, but the name of a class: the paper's setting for CIFAR-10."""
+
+    source: Literal["results/world.parquet"]
+    threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
+    classes: Name = Field(description="the dimension of the world whose values are the classes")
+    denoiser: LabelledDenoiser
 
 
 class Pinned(Section):
@@ -123,15 +175,17 @@ class Pinned(Section):
 
 
 def _origin(value: Any) -> str:
-    source = value.get("source", WORLD_FILE) if isinstance(value, dict) else getattr(value, "source", WORLD_FILE)
-    return "trained" if source == WORLD_FILE else "pinned"
+    get = value.get if isinstance(value, dict) else partial(getattr, value)
+    if get("source", WORLD_FILE) != WORLD_FILE:
+        return "pinned"
+    return "trained" if get("classes", None) is None else "by class"
 
 
 Base = Annotated[
-    Annotated[Trained, Tag("trained")] | Annotated[Pinned, Tag("pinned")],
+    Annotated[Trained, Tag("trained")] | Annotated[TrainedByClass, Tag("by class")] | Annotated[Pinned, Tag("pinned")],
     Discriminator(_origin),
 ]
-"""Where the base model comes from: its source says which."""
+"""Where the base model comes from: its source says which; one that is trained by class names the classes."""
 
 
 class JudgeTraining(Section):
@@ -246,10 +300,11 @@ Source = Annotated[str, StringConstraints(pattern=SOURCE)]
 
 
 class Sources(Section):
-    """Where the training sets come from: `render` (the base model does, from the prompts) or own captioned pictures."""
+    """Where the training sets come from: `render` (the base model does, from the prompts), `world` (real pictures that
+    it was trained on, of what the prompts ask for), or own captioned pictures."""
 
-    forget: Source = Field(description="render, or a folder data/sets/NAME")
-    retain: Source = Field(description="render, or a folder data/sets/NAME")
+    forget: Source = Field(description="render, world, or a folder data/sets/NAME")
+    retain: Source = Field(description="render, world, or a folder data/sets/NAME")
 
 
 Table = Annotated[str, StringConstraints(pattern=TABLE)]

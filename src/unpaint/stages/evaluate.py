@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unpaint.corpus import Row, read, read_json
 from unpaint.errors import UserError
-from unpaint.evaluate import judgements
+from unpaint.evaluate import cmmd, judgements
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.accuracy import Targets
 from unpaint.evaluate.judge import Judge, ask, refuse_long
@@ -63,6 +63,9 @@ def evaluate(
         _refuse_blind(before, targets, wanted["minimum_accuracy"])
     real = held_out.showing([row["attributes"] for row in lists["retain"]])
     scores = score(found, before, before, targets, real)
+    if len(real) and report["repository"] == cmmd.REPOSITORY:
+        retain = found.rows("retain")
+        scores["CMMD"] = cmmd.distance(found.features[retain], before.features[retain], real)
     write_json(
         metrics,
         {

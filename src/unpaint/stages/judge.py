@@ -38,7 +38,7 @@ def judge(
     weights: Out,
     reference: Out,
 ) -> None:
-    """Write the model in open_clip's layout, its features of held-out real pictures, its accuracy on them.
+    """Write the model in open_clip's layout, its features of held-out real pictures, its accuracy, where it is from.
 
     `source` is the world again, on which it is trained, or the pin of a published one.
     """
@@ -49,7 +49,9 @@ def judge(
         folder = JUDGES.verified(source)
         for name, copy in zip(JUDGES.wanted, (config, weights), strict=True):
             shutil.copyfile(folder / name, copy)
+        repository = JUDGES.read(source).get("repository")
     else:
+        repository = None
         _train(settings, manifest, rows, questions, base, config, weights)
     held_out = [row for row in rows if row.attributes["split"] == "reference"]
     clip = Judge.load(config, weights, find_device(settings["device"]))
@@ -59,7 +61,8 @@ def judge(
     # Parquet has no column without fields
     real = [{name: row.attributes[name] for name in ("split", *known)} for row in held_out]
     references.write(reference, references.Reference(real, features.double().numpy()), manifest)
-    write_json(judge, {KEY: manifest.as_dict(), "accuracy": accuracy, "n": len(held_out)})
+    said = {"accuracy": accuracy, "n": len(held_out), "repository": repository}
+    write_json(judge, {KEY: manifest.as_dict(), **said})
 
 
 def _train(

@@ -14,7 +14,7 @@ def retrain(settings: Settings, manifest: Manifest, *, world: In, base: Out, pip
     """Train on the rows in which no value of the concept stands in any dimension, as in the retain prompts."""
     forgotten = {value for _, value in targets_of(settings["forget"])}
     rows = [row for row in read(world) if row.attributes["split"] == "base"]
-    train(settings, manifest, without(rows, forgotten), base, pipeline)
+    train(settings, manifest, rows, without(rows, forgotten), base, pipeline)
 
 
 def without(rows: list[Row], forgotten: set[str]) -> list[Row]:

@@ -10,7 +10,6 @@ import gzip
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, Transformer2DModel, UNet2DConditionModel
 from diffusers.models.resnet import ResnetBlock2D
@@ -19,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from unpaint.params import Autoencoder, Denoiser
 from unpaint.resume import Resume
-from unpaint.train.fit import Record, fit
+from unpaint.train.fit import Record, fit, generator
 
 ENCODING_BATCH = 256
 
@@ -125,7 +124,7 @@ def fit_autoencoder(
     vae = pipeline.vae
 
     def loss(step: int) -> Tensor:
-        random = _random(seed, 0, step)
+        random = generator(seed, 0, step)
         rows = torch.randint(len(pixels), (settings.batch,), generator=random)
         pictures = _normalised(pixels[rows]).to(vae.device)
         posterior = vae.encode(pictures).latent_dist
@@ -176,7 +175,7 @@ def fit_denoiser(
     ).input_ids
 
     def loss(step: int) -> Tensor:
-        random = _random(seed, 1, step)
+        random = generator(seed, 1, step)
         rows = torch.randint(len(mean), (settings.batch,), generator=random)
         latents = mean[rows] + std[rows] * torch.randn(mean[rows].shape, generator=random)
         noise = torch.randn(latents.shape, generator=random)
@@ -251,9 +250,3 @@ def _posterior(pipeline: StableDiffusionPipeline, pixels: Tensor) -> tuple[Tenso
 
 def _normalised(pixels: Tensor) -> Tensor:
     return pixels.float() / 127.5 - 1
-
-
-def _random(seed: int, stage: int, step: int) -> torch.Generator:
-    """A CPU generator of its own for each step: nothing else needs to be kept to resume."""
-    state = np.random.SeedSequence([seed, stage, step]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> 1))

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -82,6 +83,16 @@ def fit(
     with torch.no_grad():
         for key, value in mean.items():
             trained[key].copy_(value)
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """A CPU generator of its own for numbers such as seed and step: nothing else needs to be kept to resume."""
+    return torch.Generator().manual_seed(seed_of(*numbers))
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed (63 bits) for several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _one_cycle(step: int, steps: int) -> float:

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,11 +23,11 @@ from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
 from unpaint.train import tower
 from unpaint.train.easel import Easel
-from unpaint.train.fit import Record, fit
+from unpaint.train.fit import Record, fit, generator
 from unpaint.train.photographs import Photographs
 from unpaint.train.strokes import Strokes
 
-EASELS: dict[str, type[Easel]] = {"digits": Strokes, "folder": Photographs}
+EASELS: dict[str, type[Easel]] = {"digits": Strokes, "folder": Photographs, "dataset": Photographs}
 """What paints a world's pictures for its judge, by the world's kind."""
 
 
@@ -106,7 +105,7 @@ def fit_judge(
     feature = cache(lambda text: text_feature(model, tokenizer, text, device))
 
     def loss(step: int) -> Tensor:
-        pictures, facts, captions = easel.paint(_random(seed, step))
+        pictures, facts, captions = easel.paint(generator(seed, step))
         whole = list(dict.fromkeys(captions))
         true = torch.tensor([[caption == text for text in whole] for caption in captions], device=device)
         image = model.encode_image((pictures.to(device) / 127.5) - 1, normalize=True)  # type: ignore[operator]
@@ -162,8 +161,3 @@ def _contrast(logits: Tensor, true: Tensor) -> Tensor:
     of_picture = -(functional.log_softmax(logits, 1) * share).sum(1) / share.sum(1)
     of_caption = -(functional.log_softmax(logits, 0) * share).sum(0) / share.sum(0)
     return (of_picture.mean() + of_caption.mean()) / 2
-
-
-def _random(seed: int, step: int) -> torch.Generator:
-    state = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) >> 1)

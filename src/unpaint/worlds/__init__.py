@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SPLITS = ("base", "judge", "reference")
 """Who sees a picture: the base model, the judge, or neither of them, so that it can tell how good both are."""
+FEWEST = 5
+"""Pictures of each value in each split: fewer teach nothing and prove nothing."""
 Wanted = Mapping[str, Collection[str]]
 """Values by dimension."""
 
@@ -66,4 +68,8 @@ def find(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, ro
         return World({}, frozenset(), (), lambda: iter(()), lambda wanted: 0.0)  # noqa: ARG005
     if settings["kind"] == "digits":
         return digits.world(settings["images"], seed)
+    if settings["kind"] == "dataset":
+        from unpaint.worlds import dataset
+
+        return dataset.world(settings, seed, root)
     return folder.world(settings, dimensions, seed, root)

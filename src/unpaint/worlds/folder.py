@@ -12,12 +12,10 @@ import numpy as np
 
 from unpaint.errors import UserError
 from unpaint.folder import Captioned, listing, pixels, traced
-from unpaint.worlds import SPLITS, Picture, Wanted, World, words_of
+from unpaint.worlds import FEWEST, SPLITS, Picture, Wanted, World, words_of
 
 NOTHING = ("formless noise", "a blank", "a jumble", "a blend")
 """What pictures of nothing are called: noise, one colour, a picture's shuffled cells, many pictures at once."""
-FEWEST = 5
-"""Pictures of each value in each split: fewer teach nothing and prove nothing."""
 
 
 def world(settings: Mapping[str, Any], dimensions: Collection[str], seed: int, root: Path) -> World:
@@ -81,4 +79,4 @@ def _deal(rows: Sequence[Captioned], count: Mapping[str, int], seed: int, path: 
 def _draw(path: Path, dealt: Mapping[str, Sequence[Captioned]], side: int) -> Iterator[Picture]:
     for split, part in dealt.items():
         for row in part:
-            yield Picture(pixels(row.path, side), row.caption, {"split": split, **traced(row, path)})
+            yield Picture(pixels(row.path, side, row.path), row.caption, {"split": split, **traced(row, path)})
