@@ -27,8 +27,15 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
         The pin's path.
 
     Raises:
-        UserError: it is not there, of no known family, incomplete, or not safetensors throughout.
+        UserError: it is not there, a single file, of no known family, incomplete, or not safetensors throughout.
     """
+    if (file := Path(source)).is_file():
+        raise UserError(
+            f"{file}: one file, and a checkpoint is a folder; make one, with a FOLDER of the configs of its kind: "
+            f"python -c \"import diffusers; diffusers.StableDiffusionPipeline.from_single_file('{file}', "
+            f"config='FOLDER', local_files_only=True).save_pretrained('checkpoints/{file.stem}')\"; then `unpaint pin "
+            f"checkpoints/{file.stem}`"
+        )
     place, folder = CHECKPOINTS.locate(source, revision)
     family, names = examine(folder)
     said = {"family": family.name, "side": family.side(folder, side), **family.described(folder)}

@@ -163,6 +163,9 @@ def test_a_trained_base_model_in_its_place_leaves_none_of_its_files(project: Pat
 
 def test_what_a_checkpoint_lacks_is_said_when_it_is_pinned(pinned: Path, tmp_path: Path) -> None:
     project = clone(pinned, tmp_path / "copy")
+    (project / "one.safetensors").write_bytes(b"")
+    printed = run(project, "unpaint", "pin", "one.safetensors", fails=True)
+    assert "from_single_file('one.safetensors', config='FOLDER', local_files_only=True)" in printed
     assert "side: 17 is no multiple of 2" in run(project, "unpaint", "pin", SOURCE, "--side", "17", fails=True)
     unet = project / SOURCE / "unet"
     (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.bin")
