@@ -184,6 +184,54 @@ def restore() -> None:
         click.echo(f"{len(missing)} files are not in the cache and stay missing; `dvc pull` brings them.")
 
 
+@cli.group()
+def audit() -> None:
+    """Ask which data made a model, or which models a piece of data made. Nothing is run or changed."""
+
+
+@audit.command("model")
+@click.argument("name", required=False)
+@click.option("--full", is_flag=True, help="Read every file again, whether it has changed or not.")
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def audit_model(name: str | None, full: bool, machine: bool) -> None:
+    """Hold a model and all that it was made from against every book that names them.
+
+    NAME is CONCEPT/METHOD/seedN or a file of results/; all that dvc.lock names, if it is left out. Exit code: 0
+    verified, 3 something is missing, 1 contradicted.
+    """
+    import json
+
+    from unpaint.audit import hashes, lock, text
+    from unpaint.audit.model import audit
+
+    with hashes.index(anew=full) as database:
+        found = audit(lock.read(), name, hashes.Hashes(database))
+    click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.as_text(found))
+    sys.exit({"verified": 0, "missing": 3, "contradicted": 1}[text.verdict(found)])
+
+
+@audit.command("data")
+@click.argument("query")
+@click.option("--full", is_flag=True, help="Read all of git's history again.")
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def audit_data(query: str, full: bool, machine: bool) -> None:
+    """Find what QUERY is in every corpus, now and in history, and all that was made of it.
+
+    QUERY is the sha256 of a picture, a picture's file, the text of a prompt, or the id of a pair. Exit code: 0 it is
+    somewhere, 1 nowhere.
+    """
+    import json
+    from dataclasses import asdict
+
+    from unpaint.audit import hashes, text
+    from unpaint.audit.data import audit
+
+    with hashes.index(anew=full) as database:
+        found = audit(query, database)
+    click.echo(json.dumps([asdict(one) for one in found], indent=2) if machine else text.told_of_data(query, found))
+    sys.exit(0 if found else 1)
+
+
 @cli.command()
 @click.argument("model", type=FILE)
 @click.option(

@@ -115,11 +115,13 @@ def write(
         arrow.table(columns, schema=schema), path, compression="zstd", row_group_size=1000, write_page_checksum=True
     )
     if listing:
-        lines = [
-            f"{number}\t{row.pair}\t{row.sha256}\t{hashlib.sha256(row.prompt.encode()).hexdigest()}"
-            for number, row in enumerate(rows)
-        ]
-        write_text(listing, "\n".join(["row\tpair\timage_sha256\tprompt_sha256", *lines, ""]))
+        # a picture that came as a file is found by it as well
+        traced = [name for name in ("file_sha256",) if name in dimensions]
+        table = [["row", "pair", "image_sha256", "prompt_sha256", *traced]]
+        for number, row in enumerate(rows):
+            prompt = hashlib.sha256(row.prompt.encode()).hexdigest()
+            table.append([str(number), row.pair, row.sha256, prompt, *(row.attributes[name] for name in traced)])
+        write_text(listing, "".join("\t".join(cells) + "\n" for cells in table))
 
 
 def read(path: Path) -> list[Row]:

@@ -1,0 +1,79 @@
+"""Hashes of files, kept from audit to audit: a file is read again once anything of it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+INDEX = Path(".dvc/tmp/unpaint-audit.sqlite")
+"""DVC's own folder for what may be lost at any time; git does not see it."""
+CHUNK = 2**20
+
+
+class Hash(NamedTuple):
+    """A file's hashes, in hex: ours and DVC's."""
+
+    sha256: str
+    md5: str
+
+
+class Hashes:
+    """Hashes of files by path; those of unchanged ones come from an index.
+
+    A change is seen by size, time of change of content and of the file's entry (which no program can set back), and
+    inode.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stat TEXT, sha256 TEXT, md5 TEXT)")
+
+    def of(self, path: Path) -> Hash:
+        """The hashes of a file."""
+        found = path.stat()
+        stat = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} {found.st_dev}"
+        row = self._database.execute("SELECT stat, sha256, md5 FROM files WHERE path = ?", (str(path),)).fetchone()
+        if row and row[0] == stat:
+            return Hash(*row[1:])
+        made = _read(path)
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), stat, *made))
+        return made
+
+    def of_folder(self, folder: Path) -> str:
+        """DVC's hash of a folder: of the md5 of each of its files."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        each = [{"md5": self.of(path).md5, "relpath": path.relative_to(folder).as_posix()} for path in files]
+        each.sort(key=lambda one: one["relpath"].split("/"))
+        return hashlib.md5(json.dumps(each, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+@contextmanager
+def index(*, anew: bool = False) -> Iterator[sqlite3.Connection]:
+    """The index of this project; one of its own, that is lost, where it cannot be kept."""
+    if anew:
+        INDEX.unlink(missing_ok=True)
+    try:
+        INDEX.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(INDEX)
+        database.execute("PRAGMA user_version = 1")
+    except (OSError, sqlite3.Error):
+        database = sqlite3.connect(":memory:")
+    try:
+        yield database
+        database.commit()
+    finally:
+        database.close()
+
+
+def _read(path: Path) -> Hash:
+    one, other = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            one.update(chunk)
+            other.update(chunk)
+    return Hash(one.hexdigest(), other.hexdigest())

@@ -1,0 +1,76 @@
+"""Audits for people and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unpaint.audit.data import Match
+from unpaint.audit.model import Found
+from unpaint.errors import some
+
+WORST = ("contradicted", "missing", "verified")
+
+
+def verdict(found: Sequence[Found]) -> str:
+    """The worst verdict of the stages."""
+    return next(each for each in WORST if any(one.verdict == each for one in found))
+
+
+def as_fields(found: Sequence[Found]) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "verdict": verdict(found),
+        "stages": [
+            {
+                "stage": one.entry.name,
+                "verdict": one.verdict,
+                "files": one.files,
+                "missing": one.missing,
+                "contradictions": one.contradictions,
+                "remarks": one.remarks,
+                "settings": one.note.get("manifest", {}).get("settings"),
+                "inputs": one.note.get("manifest", {}).get("inputs"),
+            }
+            for one in found
+        ],
+    }
+
+
+def as_text(found: Sequence[Found]) -> str:
+    """For people: the tree, what contradicts, what is missing and what brings it."""
+    lines = [f"{'  ' * one.depth}{one.entry.name}: {_told(one)}" for one in found]
+    counted = Counter(one.verdict for one in found)
+    told = ", ".join(f"{counted[each]} stages {each}" for each in WORST if counted[each])
+    lines += ["", f"{verdict(found)}: {told}"]
+    lines += [f"  contradicted: {text}" for one in found for text in one.contradictions]
+    bring = [remedy for one in found for remedy in one.missing.values()]
+    for verb in sorted({remedy.rpartition(" ")[0] for remedy in bring}):
+        paths = [remedy.rpartition(" ")[2] for remedy in bring if remedy.rpartition(" ")[0] == verb]
+        lines.append(f"  missing: {len(paths)} files; {verb} {some(paths, 3)}")
+    for text, count in Counter(text for one in found for text in one.remarks).items():
+        lines.append(f"  note: {text}" + (f" ({count} stages)" if count > 1 else ""))
+    return "\n".join(lines)
+
+
+def told_of_data(query: str, found: Sequence[Match]) -> str:
+    """For people: each row, the versions that have it, and what it went into."""
+    if not found:
+        return f"{query}: no corpus of this clone has it, in no commit"
+    lines = []
+    for match in found:
+        past = f"{len(match.commits)} commits, the newest {match.commits[0][:12]}" if match.commits else "no commit"
+        here = "the tree and " if match.now else "not in the tree; in "
+        lines.append(f"{match.corpus}, row {match.row} (pair {match.pair}): {here}{past}")
+        for now, title in ((True, "went into"), (False, "once went into")):
+            lines += [f"  {title} {made.path} (md5 {made.md5[:12]})" for made in match.made if made.now is now]
+        if not match.made:
+            lines.append("  nothing that dvc.lock names was made of it")
+    return "\n".join(lines)
+
+
+def _told(one: Found) -> str:
+    shown = [f"{Path(path).name} {digest[:12]}" for path, digest in one.files.items() if path != one.entry.note]
+    return f"{one.verdict}" + (f" ({some(shown, 3)})" if shown else "")
