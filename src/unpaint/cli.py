@@ -201,11 +201,11 @@ def audit_model(name: str | None, full: bool, machine: bool) -> None:
     """
     import json
 
-    from unpaint.audit import hashes, lock, text
+    from unpaint.audit import hashes, text
     from unpaint.audit.model import audit
 
     with hashes.index(anew=full) as database:
-        found = audit(lock.read(), name, hashes.Hashes(database))
+        found = audit(name, database)
     click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.as_text(found))
     sys.exit({"verified": 0, "missing": 3, "contradicted": 1}[text.verdict(found)])
 

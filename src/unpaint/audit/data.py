@@ -6,7 +6,6 @@ The lists of rows (`rows.tsv`) are in git, so this needs no data. What was read 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sqlite3
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unpaint.audit import lock
-from unpaint.audit.lock import Entry, descent
+from unpaint.audit.lock import blob_of, descent
 from unpaint.audit.model import git
 from unpaint.errors import UserError
 
@@ -33,8 +32,8 @@ CREATE INDEX IF NOT EXISTS rows_prompt ON rows (prompt);
 CREATE INDEX IF NOT EXISTS rows_file ON rows (file);
 CREATE TABLE IF NOT EXISTS places (version TEXT, path TEXT, blob TEXT);
 CREATE INDEX IF NOT EXISTS places_blob ON places (blob);
+CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY, stages TEXT);
 CREATE TABLE IF NOT EXISTS versions (version TEXT PRIMARY KEY, lock TEXT);
-CREATE TABLE IF NOT EXISTS graphs (lock TEXT PRIMARY KEY, stages TEXT);
 """
 
 
@@ -109,19 +108,13 @@ def _made(path: str, versions: Iterable[str], database: sqlite3.Connection) -> l
         if book in seen:
             continue
         seen.add(book)
-        entries = _graph(book, database)
+        entries = lock.load(book, database) if book else {}
         written = next((entry.outs for entry in entries.values() if path in entry.outs), {})
         for entry in descent(written, entries):
             for out, digest in entry.outs.items():
                 if Path(out).name in MADE:
                     found.setdefault((out, digest), version == TREE)
     return [Made(out, digest, now) for (out, digest), now in found.items()]
-
-
-def _graph(book: str, database: sqlite3.Connection) -> dict[str, Entry]:
-    row = database.execute("SELECT stages FROM graphs WHERE lock = ?", (book,)).fetchone()
-    stages = json.loads(row[0]) if row else {}
-    return {name: Entry(name, deps, {}, outs, {}) for name, (deps, outs) in stages.items()}
 
 
 def _take_in(database: sqlite3.Connection) -> None:
@@ -137,7 +130,7 @@ def _take_in(database: sqlite3.Connection) -> None:
     database.execute("DELETE FROM places WHERE version = ?", (TREE,))
     files = [path for path in [lock.PATH, *sorted(Path("results").rglob("*.rows.tsv"))] if path.is_file()]
     here = {path.as_posix(): path.read_bytes() for path in files}
-    blobs = {path: _blob(content) for path, content in here.items()}
+    blobs = {path: blob_of(content) for path, content in here.items()}
     _place(database, TREE, blobs)
     own = {blobs[path]: content for path, content in here.items()}
     _read(database, own)
@@ -163,16 +156,13 @@ def _place(database: sqlite3.Connection, version: str, blobs: dict[str, str]) ->
 def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> None:
     """The content of each list and dvc.lock that is named and not read yet."""
     lists = {blob for (blob,) in database.execute("SELECT blob FROM places EXCEPT SELECT blob FROM lists")}
-    books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT lock FROM graphs") if blob}
+    books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT blob FROM locks") if blob}
     for blob, content in _contents(lists | books, own):
-        text = content.decode()
         if blob in lists:
             database.execute("INSERT INTO lists VALUES (?)", (blob,))
-            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", _rows(blob, text))
+            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", _rows(blob, content.decode()))
         else:
-            entries = lock.parse(text, f"dvc.lock (blob {blob[:12]})")
-            stages = {name: (dict(entry.deps), dict(entry.outs)) for name, entry in entries.items()}
-            database.execute("INSERT INTO graphs VALUES (?, ?)", (blob, json.dumps(stages)))
+            lock.take_in(content, database)
 
 
 def _rows(blob: str, text: str) -> Iterator[tuple[str | int, ...]]:
@@ -205,8 +195,3 @@ def _contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str
             yield blob, asked.stdout.read(int(head[2]))
             asked.stdout.read(1)
         asked.stdin.close()
-
-
-def _blob(content: bytes) -> str:
-    """The id that git gives to a content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

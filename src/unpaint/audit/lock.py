@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,11 +21,11 @@ PATH = Path("dvc.lock")
 
 @dataclass(frozen=True)
 class Entry:
-    """A stage: its data and code by path and md5 (of a folder DVC's own, which ends in `.dir`), and its settings."""
+    """A stage: data by path and md5 (of a folder DVC's own, which ends in `.dir`), one hash of code, and settings."""
 
     name: str
     deps: Mapping[str, str]
-    code: Mapping[str, str]
+    code: str
     outs: Mapping[str, str]
     params: Mapping[str, Any]
 
@@ -32,40 +35,57 @@ class Entry:
         return next((path for path in self.outs if path.endswith(".run.json")), "")
 
 
-def parse(text: str, where: str = "dvc.lock") -> dict[str, Entry]:
-    """The stages of a dvc.lock.
-
-    Raises:
-        UserError: it is none.
-    """
-    # C's parser where there is one: DVC's own takes five times as long
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        stages = yaml.load(text, Loader=loader)["stages"]  # noqa: S506 (both are safe)
-        return {name: _entry(name, given) for name, given in stages.items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{where}: not a dvc.lock that can be read; restore it from git") from None
-
-
-def _entry(name: str, given: Mapping[str, Any]) -> Entry:
-    read, written = ({each["path"]: each["md5"] for each in given.get(key, [])} for key in ("deps", "outs"))
-    code = {path: digest for path, digest in read.items() if path.startswith(CODE)}
-    data = {path: digest for path, digest in read.items() if path not in code}
-    return Entry(name, data, code, written, given.get("params", {}).get("params.yaml", {}))
-
-
-def read() -> dict[str, Entry]:
+def read(database: sqlite3.Connection) -> dict[str, Entry]:
     """The stages of the project's dvc.lock.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     try:
-        return parse(PATH.read_text(encoding="utf-8"))
+        content = PATH.read_bytes()
     except OSError:
-        raise UserError(
-            "no dvc.lock here; go to the folder of the project, or `unpaint record` what was made"
-        ) from None
+        raise UserError("no dvc.lock here; go to the project's folder, or `unpaint record` what was made") from None
+    return load(take_in(content, database), database)
+
+
+def take_in(content: bytes, database: sqlite3.Connection) -> str:
+    """Parse a dvc.lock, unless the index has it; its blob, by which it is loaded.
+
+    Raises:
+        UserError: it is none.
+    """
+    blob = blob_of(content)
+    database.execute("CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY, stages TEXT)")
+    if not database.execute("SELECT 1 FROM locks WHERE blob = ?", (blob,)).fetchone():
+        # C's parser where there is one: DVC's own takes five times as long
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            stages = yaml.load(content, Loader=loader)["stages"]  # noqa: S506 (both are safe)
+            entries = {name: _fields(given) for name, given in stages.items()}
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+            raise UserError(f"dvc.lock (blob {blob[:12]}): cannot be read; restore it from git") from None
+        database.execute("INSERT INTO locks VALUES (?, ?)", (blob, json.dumps(entries)))
+    return blob
+
+
+def load(blob: str, database: sqlite3.Connection) -> dict[str, Entry]:
+    """The stages of a dvc.lock that was taken in."""
+    (text,) = database.execute("SELECT stages FROM locks WHERE blob = ?", (blob,)).fetchone()
+    return {name: Entry(name, *fields) for name, fields in json.loads(text).items()}
+
+
+def blob_of(content: bytes) -> str:
+    """The id that git gives to a content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _fields(given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Data, code, outputs and settings of a stage."""
+    read, written = ({each["path"]: each["md5"] for each in given.get(key, [])} for key in ("deps", "outs"))
+    data = {path: digest for path, digest in read.items() if not path.startswith(CODE)}
+    code = json.dumps({path: digest for path, digest in read.items() if path not in data}, sort_keys=True)
+    settings = given.get("params", {}).get("params.yaml", {})
+    return data, hashlib.sha256(code.encode()).hexdigest(), written, settings
 
 
 def makers(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unpaint.audit import lock
 from unpaint.audit.hashes import Hashes
-from unpaint.audit.lock import Entry, ancestry, maker, makers, parse
+from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.errors import UserError
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import Manifest
@@ -49,7 +51,7 @@ class Found:
         return "contradicted" if self.contradictions else "missing" if self.missing else "verified"
 
 
-def audit(entries: Mapping[str, Entry], name: str | None, hashes: Hashes) -> list[Found]:
+def audit(name: str | None, database: sqlite3.Connection) -> list[Found]:
     """Audit a model, with all that it was made from.
 
     Args:
@@ -58,10 +60,11 @@ def audit(entries: Mapping[str, Entry], name: str | None, hashes: Hashes) -> lis
     Raises:
         UserError: dvc.lock has no such model.
     """
+    entries = lock.read(database)
     made = makers(entries.values())
     roots = [entry for entry in entries.values() if entry.outs] if name is None else _roots(entries, made, name)
     line = ancestry(roots, made)
-    books = _Books(entries, hashes)
+    books = _Books(database)
     return [books.examine(entry, depth) for entry, depth in line.values()]
 
 
@@ -80,14 +83,14 @@ def _roots(entries: Mapping[str, Entry], made: Mapping[str, Entry], name: str) -
 class _Books:
     """What the books say of each file."""
 
-    def __init__(self, entries: Mapping[str, Entry], hashes: Hashes) -> None:
-        self.entries, self.hashes, self.made = entries, hashes, makers(entries.values())
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database, self.hashes = database, Hashes(database)
 
     @cached_property
     def committed(self) -> dict[str, Entry]:
         """dvc.lock as git's newest commit has it."""
-        text = git("show", "HEAD:./dvc.lock")
-        return parse(text, "dvc.lock of HEAD") if text else {}
+        text = git("show", "HEAD:./dvc.lock").encode()
+        return lock.load(lock.take_in(text, self.database), self.database) if text else {}
 
     @cached_property
     def cache(self) -> Path:
