@@ -233,6 +233,23 @@ def audit_data(query: str, full: bool, machine: bool) -> None:
 
 
 @cli.command()
+@click.argument("one")
+@click.argument("other")
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def diff(one: str, other: str, machine: bool) -> None:
+    """Say what two models (CONCEPT/METHOD/seedN) differ in: data, settings, code, environment, scores."""
+    import json
+    from dataclasses import asdict
+
+    from unpaint.audit import hashes
+    from unpaint.audit.difference import as_text, difference
+
+    with hashes.index() as database:
+        found = difference(one, other, database)
+    click.echo(json.dumps([asdict(each) for each in found], indent=2) if machine else as_text(found))
+
+
+@cli.command()
 @click.argument("model", type=FILE)
 @click.option(
     "--base", type=FILE, default="results/base/base.json", show_default=True, help="The base model's base.json."

@@ -350,3 +350,28 @@ def test_an_experiment_of_dvc_is_history(project: Path) -> None:
     (md5,) = (out["md5"] for out in changed if out["path"] == MODEL)
     assert {"path": MODEL, "md5": md5, "now": False} in found["made"]
     assert len(found["commits"]) == len(before["commits"]) + 1
+
+
+def test_two_models_differ_in_what_was_changed(project: Path) -> None:
+    def told(note: Any) -> None:
+        note["packages"]["torch"] = "1.0"
+
+    edit(project / "results/seven/graddiff/seed0/model.safetensors.run.json", told)
+    found = json.loads(run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0", "--json"))
+    told_of: dict[str, dict[str, Any]] = {}
+    for one in found:
+        told_of.setdefault(one["of"], {})[one["where"]] = (one["one"], one["other"])
+    assert set(told_of) == {"settings", "environment", "scores"}
+    methods = yaml.safe_load((project / "params.yaml").read_text())["methods"]
+    keys = {*methods["rgd"], *methods["graddiff"]}
+    changed = {key for key in keys if methods["rgd"].get(key) != methods["graddiff"].get(key)}
+    assert set(told_of["settings"]) == {f"unlearn.method.{key}" for key in changed}
+    assert [pair[1] for pair in told_of["environment"].values()] == ["1.0"]
+    scores = [
+        json.loads((project / f"results/seven/{method}/seed0/metrics.json").read_text())
+        for method in ("rgd", "graddiff")
+    ]
+    for name, values in told_of["scores"].items():
+        assert values == tuple(one[name]["value"] for one in scores)
+    assert "unlearn.method.method: rgd | graddiff" in run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0")
+    assert "they differ in nothing" in run(project, "unpaint", "diff", NAME, NAME)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.world import ROOT, make_project, run, tiny_params
+from unpaint import corpus
 from unpaint.evaluate.judgements import read
 
 METRICS = {"UA", "RA", "attributes", "AS", "FD", "drift"}
@@ -62,3 +63,12 @@ def test_two_concepts_of_the_laboratory_are_compared(tmp_path: Path) -> None:
     for title in ("rgd against rg", "rgd against graddiff", "Monotone steps", "ink-orange", "uniform, rgd"):
         assert title in page
     assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
+    run(project, "unpaint", "record")
+    told = run(project, "unpaint", "diff", "seven/rgd/seed0", "ink-orange/rgd/seed0")
+    pictures = [
+        {row.sha256 for row in corpus.read(project / f"results/{name}/images/forget.parquet")}
+        for name in ("seven", "ink-orange")
+    ]
+    own = [len(pictures[0] - pictures[1]), len(pictures[1] - pictures[0])]
+    assert min(own) > 0
+    assert f"images forget, pictures beside {len(pictures[0] & pictures[1])} shared ones: {own[0]} | {own[1]}" in told

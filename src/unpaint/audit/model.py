@@ -105,7 +105,7 @@ class _Books:
         found = Found(entry, depth)
         for path, digest in entry.outs.items():
             self._hold(found, Path(path), digest)
-        if Path(entry.note).is_file() and not any(entry.note in text for text in found.contradictions):
+        if Path(entry.note).is_file():
             self._hold_note(found)
         self._hold_history(found)
         return found
