@@ -232,16 +232,45 @@ def test_a_clone_without_data_misses_files_and_no_more(project: Path, tmp_path: 
     assert not [text for stage in found["stages"] for text in stage["contradictions"]]
     (model,) = (stage for stage in found["stages"] if stage["stage"] == "unlearn@seven-rgd-0")
     assert model["missing"][MODEL] == f"dvc pull {MODEL}"
-    # an auditor brings one model, and then all
-    for folder, verb in ((source, "push"), (project, "pull")):
+    # an auditor brings one model with what it was made from, and nothing else
+    for folder in (source, project):
         run(folder, "dvc", "remote", "add", "-d", "kept", str(tmp_path / "remote"))
-        run(folder, "dvc", verb, *(["unlearn@seven-rgd-0"] if verb == "pull" else []))
-    found = audited(project, fails=True)
-    assert found["verdict"] == "missing"
-    (model,) = (stage for stage in found["stages"] if stage["stage"] == "unlearn@seven-rgd-0")
-    assert model["verdict"] == "verified"
+    run(source, "dvc", "push")
+    run(project, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
+    assert audited(project, MODEL)["verdict"] == "verified"
+    here = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
+    needed = {path for stage in audited(project, MODEL)["stages"] for path in stage["files"]}
+    assert here - set(run(project, "git", "ls-files", "results").split("\n")) <= needed
+    assert audited(project, fails=True)["verdict"] == "missing"  # its scores are not here
     run(project, "dvc", "pull")
     assert audited(project)["verdict"] == "verified"
+
+
+def test_a_rotten_or_lost_object_of_a_remote_is_seen(project: Path, tmp_path: Path) -> None:
+    auditor = clone(project, tmp_path / "clone", data=False)
+    for folder in (project, auditor):
+        run(folder, "dvc", "remote", "add", "-d", "kept", str(tmp_path / "remote"))
+    run(project, "dvc", "push")
+    outs = yaml.safe_load((project / "dvc.lock").read_text())["stages"]["unlearn@seven-rgd-0"]["outs"]
+    (md5,) = (out["md5"] for out in outs if out["path"] == MODEL)
+    kept = tmp_path / "remote/files/md5" / md5[:2] / md5[2:]
+    flip(kept)
+    kept.chmod(0o444)  # as DVC left it: one that can be written to is read again
+    # DVC takes the object at its word, unless it is told to verify
+    run(auditor, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
+    assert f"{MODEL}: its content is not what dvc.lock names (md5)" in contradictions(auditor, MODEL)
+    for left in (auditor / ".dvc/cache/files", auditor / MODEL):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    run(auditor, "dvc", "remote", "modify", "kept", "verify", "true")
+    run(auditor, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0", fails=True)
+    assert not (auditor / MODEL).exists()
+    # lost, and pushed again by whoever has it: so ends a push that was interrupted
+    kept.unlink(missing_ok=True)
+    found = audited(auditor, MODEL, fails=True)
+    assert (found["verdict"], found["stages"][0]["missing"][MODEL]) == ("missing", f"dvc pull {MODEL}")
+    run(project, "dvc", "push")
+    run(auditor, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
+    assert audited(auditor, MODEL)["verdict"] == "verified"
 
 
 @pytest.mark.parametrize("link", ["copy", "symlink"])
