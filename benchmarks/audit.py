@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from safetensors.numpy import save
 
 CONCEPTS, METHODS, SEEDS, ROWS, CODE = 100, 5, 2, 1000, 12
 
@@ -34,11 +36,14 @@ def build(root: Path) -> tuple[str, str]:
         digests[path] = hashlib.sha256(content).hexdigest()
 
     def stage(name: str, kind: str, settings: Any, reads: list[str], writes: dict[str, bytes], params: Any) -> None:
-        for path, content in writes.items():
-            write(path, content)
         first = next(iter(writes))
         inputs = {str(number): digests[path] for number, path in enumerate(reads)}
         manifest = {"schema": 1, "stage": kind, "settings": settings, "inputs": inputs}
+        for path, content in writes.items():
+            if path.endswith(".safetensors"):
+                tensors = {"weight": np.frombuffer(content, np.uint8)}
+                content = save(tensors, metadata={"unpaint": json.dumps(manifest)})  # noqa: PLW2901
+            write(path, content)
         outputs = {str(number): digests[path] for number, path in enumerate(writes)}
         note = {"outputs": outputs, "manifest": manifest, "commit": None, "dirty": False}
         write(f"{first}.run.json", json.dumps(note, indent=2).encode())
@@ -89,7 +94,7 @@ def build(root: Path) -> tuple[str, str]:
             for seed in range(SEEDS):
                 place = f"{folder}/{method}/seed{seed}"
                 settings = {"method": {"steps": 1, "name": method}, "seed": seed}
-                model, pool = f"{place}/model.safetensors", f"{place}/samples.parquet"
+                model, pool = f"{place}/model.safetensors", f"{place}/samples.bin"
                 key = {f"methods.{method}": settings["method"]}
                 name = f"{concept}-{method}-{seed}"
                 stage(f"unlearn@{name}", "unlearn", settings, [base, *encoded], {model: text(model)}, key)
@@ -97,6 +102,7 @@ def build(root: Path) -> tuple[str, str]:
                 stage(f"evaluate@{name}", "evaluate", {}, [pool], {f"{place}/metrics.json": b'{"UA": 1}'}, {})
     (root / "dvc.lock").write_text(yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper), "utf-8")
     (root / ".gitignore").write_text("*.bin\n*.safetensors\n*.parquet\n*.run.json\n/.dvc/\n", "utf-8")
+    (root / ".dvc").mkdir()
     who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "made"]):
         subprocess.run(["git", *command], cwd=root, check=True)  # noqa: S603, S607

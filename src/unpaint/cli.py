@@ -227,7 +227,9 @@ def audit_data(query: str, full: bool, machine: bool) -> None:
     from unpaint.audit.data import audit
 
     with hashes.index(anew=full) as database:
-        found = audit(query, database)
+        found, remarks = audit(query, database)
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
     click.echo(json.dumps([asdict(one) for one in found], indent=2) if machine else text.told_of_data(query, found))
     sys.exit(0 if found else 1)
 

@@ -115,8 +115,8 @@ def write(
         arrow.table(columns, schema=schema), path, compression="zstd", row_group_size=1000, write_page_checksum=True
     )
     if listing:
-        # a picture that came as a file is found by it as well
-        traced = [name for name in ("file_sha256",) if name in dimensions]
+        # for audits: who read a picture of a world, and by which file a user's own is known
+        traced = [name for name in ("split", "file_sha256") if name in dimensions]
         table = [["row", "pair", "image_sha256", "prompt_sha256", *traced]]
         for number, row in enumerate(rows):
             prompt = hashlib.sha256(row.prompt.encode()).hexdigest()
@@ -151,6 +151,20 @@ def read(path: Path) -> list[Row]:
             ) from None
         rows.append(row)
     return rows
+
+
+def without(rows: list[Row], forgotten: set[str]) -> list[Row]:
+    """The rows that show none of the values, in whatever column.
+
+    Raises:
+        UserError: none is left.
+    """
+    kept = [
+        row for row in rows if not forgotten & {value for name, value in row.attributes.items() if name not in TRACE}
+    ]
+    if not kept:
+        raise UserError(f"the world shows nothing without {', '.join(sorted(forgotten))}")
+    return kept
 
 
 def stack(rows: Sequence[Row]) -> Pixels:

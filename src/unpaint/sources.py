@@ -81,7 +81,9 @@ class Pins:
         if not path.is_file():
             raise UserError(f"{path} is missing; make it: {self.command}")
         fields = read_json(path)
-        if not isinstance(fields, dict) or not {*self.said, *more, "bytes", "files"} <= set(fields):
+        keys = {*self.said, *more, "bytes", "files"}
+        places = ({"folder"}, {"repository", "revision"})
+        if not isinstance(fields, dict) or not any(keys | place <= set(fields) for place in places):
             raise UserError(f"{path}: not a pin of this kind; make one: {self.command}")
         return fields
 

@@ -9,12 +9,13 @@ from unpaint.diversify.grammar import Prompt
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
 from unpaint.models.base_model import load_base_model
+from unpaint.models.edm import LabelledEDM
 from unpaint.params import LabelledDenoiser
 from unpaint.resume import Resume
 from unpaint.sample import render
 from unpaint.stages.base import train
 from unpaint.stages.images import shown
-from unpaint.train.by_class import build, fit_denoiser
+from unpaint.train.by_class import ENDS, build, fit_denoiser
 
 SIDE = 16
 SETTINGS = {"channels": [8, 8], "attention": [False, True], "layers": 1, "dropout": 0.0, "steps": 60, "batch": 8}
@@ -70,6 +71,15 @@ def test_a_network_that_says_nothing_loses_one():
     pictures = ((shades * 0.75**0.5 + 1) * 127.5).round().to(torch.uint8)  # of variance 1/4, as EDM takes it
     first = next(fit_denoiser(model, pictures, [0] * 64, 3, settings(batch=256), 0))
     assert first.loss == pytest.approx(1, abs=0.02)
+
+
+def test_no_draw_is_a_noise_level_without_end():
+    """At a batch of 512, float32 rounds the last share up to 1 once in 65,536 steps."""
+    share = (torch.tensor(511.0) + torch.tensor(1 - 2**-24)) / 512
+    assert share == 1
+    levels = LabelledEDM.levels(torch.stack([share, 0 * share]).clamp(*ENDS))
+    assert torch.isfinite(levels).all()
+    assert (levels > 0).all()
 
 
 def test_a_resumed_training_ends_in_the_same_bits_dropout_or_not(tmp_path):

@@ -87,7 +87,7 @@ def test_a_copy_of_a_picture_is_left_out(tmp_path, monkeypatch):
     ("changed", "message"),
     [
         ({"caption": "a picture"}, "world.caption: 'a picture' names no column in braces; "),
-        ({"caption": "a {colour}"}, r"no column of values 'colour'; it has label"),
+        ({"caption": "a {colour}"}, r"no column 'colour' that tells every picture; it has label"),
         ({"images": COUNT | {"base": 30}}, "60 pictures, and world.images wants 66"),
         ({"images": COUNT | {"judge": 12}}, "the split judge would show label cat in about 4.0 pictures, and needs 5"),
         ({"source": "data/worlds/other.json"}, "other.json is missing; make it: unpaint pin --dataset SOURCE"),
@@ -117,7 +117,10 @@ def test_what_is_no_labelled_data_set_is_refused(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     write(tmp_path / "texts", {"label": label}, label=[0, 1])
     write(tmp_path / "twice", {"a": Image(), "b": Image()}, a=list(noise), b=list(noise))
-    write(tmp_path / "unlabelled", {"img": Image(), "label": label}, img=list(noise), label=[0, -1])
+    write(tmp_path / "nothing", {"img": Image(), "label": label}, img=[], label=[])
+    write(tmp_path / "null", {"img": Image(), "label": label}, img=[noise[0], None], label=[0, 1])
+    (tmp_path / "pointer").mkdir()
+    (tmp_path / "pointer/all.parquet").write_text("version https://git-lfs.github.com/spec/v1")
     write(tmp_path / "several/one", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
     write(tmp_path / "several/two", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
     write(tmp_path / "mixed", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
@@ -126,13 +129,30 @@ def test_what_is_no_labelled_data_set_is_refused(tmp_path, monkeypatch):
         ("empty", "empty: no Parquet file"),
         ("texts", "0 columns of pictures; a world has one"),
         ("twice", "2 columns of pictures; a world has one"),
-        ("unlabelled", "unlabelled: 1 pictures have no label; every one needs it"),
+        ("nothing", "nothing: no picture; put the data set there"),
+        ("pointer", "pointer/all.parquet: not a readable Parquet file"),
+        ("null", "null/all.parquet#1: has no picture in the file itself"),
         ("several", "several: several data sets, one, two"),
         ("mixed", "mixed/other.parquet: its columns are not those of all.parquet"),
     ):
         with pytest.raises(UserError, match=message):
             pin(folder, None, None)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_column_with_a_gap_is_no_dimension(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noise = list(np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8))
+    text = Value("string")
+    features = {"img": Image(), "label": ClassLabel(names=["one", "two"]), "note": text, "split": text}
+    columns = {"label": [0, 1] * 20, "note": ["x"] * 39 + [None], "split": ["train"] * 40}
+    write(tmp_path / "gaps", features, img=noise, **columns)
+    assert list(DATASETS.read(pin("gaps", None, "small"))["columns"]) == ["label", "split"]
+    count = {"base": 10, "judge": 10, "reference": 10}
+    wrong = {"{note}": "no column 'note' that tells every", "{split}": "the column split is taken by"}
+    for caption, message in wrong.items():
+        with pytest.raises(UserError, match=message):
+            find(settings(caption=caption, images=count), [], 0)
 
 
 def test_a_data_set_of_the_hub_is_pinned_by_its_commit_and_fetched(tmp_path, monkeypatch):

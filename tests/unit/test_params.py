@@ -581,6 +581,12 @@ CLASSES = yaml.safe_load((PRESETS / "digits-class.yaml").read_text(encoding="utf
     [
         (["base", "classes"], "shade", "base.classes: the world has no shade; it has digit, ink, ground, place"),
         (["base", "denoiser", "attention"], [True], "base.denoiser.attention: 1 entries for 3 resolutions"),
+        (["base", "denoiser", "channels"], [], "base.denoiser.channels: list should have at least 1 item"),
+        (
+            ["base", "denoiser"],
+            {**CLASSES["base"]["denoiser"], "channels": [32] * 7, "attention": [False] * 7},
+            "base.denoiser.channels: 32 pixels cannot be parted by 64; take fewer levels",
+        ),
         (["base", "denoiser", "heads"], 4, "base.denoiser.heads: unknown key; delete it or correct its spelling"),
         (["sampling", "guidance"], 2.0, "sampling.guidance: base was trained without a label of no class; write 1.0"),
         (["methods", "rg", "scope"], "cross-attention", "methods.rg.scope: no layer of U-Net by class (DDPM or EDM)"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
+from pyarrow import parquet
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from tests.world import clone, commit, run
 from unpaint import corpus
+from unpaint.audit.books import LISTS, _setting
 from unpaint.audit.hashes import INDEX
 from unpaint.lineage.manifest import sha256
 
@@ -208,6 +213,18 @@ def test_results_of_another_commit_are_named(project: Path, tmp_path: Path) -> N
     assert f"{MODEL}.run.json: it was made at other settings than dvc.lock names: methods.rgd" in found
 
 
+def test_a_copy_elsewhere_leads_to_what_it_is_a_copy_of(project: Path, tmp_path: Path) -> None:
+    shutil.copy(project / MODEL, tmp_path / "copy.safetensors")
+    found = audited(project, str(tmp_path / "copy.safetensors"))
+    assert (found["verdict"], found["stages"][0]["stage"]) == ("verified", "unlearn@seven-rgd-0")
+    for name in (str(project / MODEL), f"./{MODEL}", "unlearn@seven-rgd-0"):
+        assert audited(project, name) == found
+    flip(tmp_path / "copy.safetensors")
+    told = run(project, "unpaint", "audit", "model", str(tmp_path / "copy.safetensors"), fails=True)
+    assert "dvc.lock names no such content" in told
+    assert '"method":"rgd"' in told
+
+
 def test_a_change_under_an_old_time_is_named(project: Path) -> None:
     assert audited(project)["verdict"] == "verified"
     assert (project / INDEX).is_file()
@@ -238,6 +255,7 @@ def test_a_clone_without_data_misses_files_and_no_more(project: Path, tmp_path: 
     run(source, "dvc", "push")
     run(project, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
     assert audited(project, MODEL)["verdict"] == "verified"
+    assert "missing:" in run(project, "unpaint", "audit", "model", fails=True)
     here = {str(path.relative_to(project)) for path in (project / "results").rglob("*") if path.is_file()}
     needed = {path for stage in audited(project, MODEL)["stages"] for path in stage["files"]}
     assert here - set(run(project, "git", "ls-files", "results").split("\n")) <= needed
@@ -271,6 +289,107 @@ def test_a_rotten_or_lost_object_of_a_remote_is_seen(project: Path, tmp_path: Pa
     run(project, "dvc", "push")
     run(auditor, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
     assert audited(auditor, MODEL)["verdict"] == "verified"
+
+
+def test_every_setting_that_a_lock_names_is_looked_up(finished: Path) -> None:
+    stages = yaml.safe_load((finished / "dvc.lock").read_text())["stages"]
+    seen = set()
+    for name, stage in stages.items():
+        notes = [out["path"] for out in stage.get("outs", []) if out["path"].endswith(".run.json")]
+        if notes and name not in LISTS:
+            settings = json.loads((finished / notes[0]).read_text())["manifest"]["settings"]
+            for key in stage.get("params", {}).get("params.yaml", {}):
+                assert _setting(key, settings) is not None, (name, key)
+                seen.add(key)
+    assert {"threads", "base", "world.kind", "methods.rgd", "grammars.digits", "concepts.seven.table"} <= seen
+
+
+def test_a_setting_is_held_against_its_own_key(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["threads"] = 2  # as many as methods.rgd.steps
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    run(project, "dvc", "commit", "--force")
+    found = contradictions(project)
+    assert f"{MODEL}.run.json: it was made at other settings than dvc.lock names: threads" in found
+
+
+def test_a_book_that_is_taken_away_is_named(project: Path) -> None:
+    def change(stages: Any) -> None:
+        outs = stages["unlearn@seven-rgd-0"]["outs"]
+        stages["unlearn@seven-rgd-0"]["outs"] = [out for out in outs if not out["path"].endswith(".run.json")]
+        del stages["images@seven-forget"]
+
+    lock(project, change)
+    found = contradictions(project)
+    assert "dvc.lock: names no run note of unlearn@seven-rgd-0" in found
+    corpus_of = "results/seven/images/forget.parquet"
+    assert f"dvc.lock: encode@seven-forget read {corpus_of}, which no stage of it makes" in found
+
+
+def test_a_manifest_that_is_taken_out_is_named(project: Path) -> None:
+    path = "results/seven/images/forget.parquet"
+    table = parquet.read_table(project / path)
+    (project / path).unlink()
+    parquet.write_table(table.replace_schema_metadata({}), project / path)
+    edit(project / f"{path}.run.json", lambda note: note["outputs"].update(corpus=sha256(project / path)))
+    run(project, "dvc", "commit", "--force", "images@seven-forget")
+    assert f"{path}: carries no manifest, and its stage writes one into it" in contradictions(project, path)
+
+
+def test_a_link_of_a_folder_to_elsewhere_is_named(project: Path, tmp_path: Path) -> None:
+    path = project / "results/base/pipeline"
+    path.rename(tmp_path / "pipeline")
+    path.symlink_to(tmp_path / "pipeline")
+    message = f"results/base/pipeline: is a link to {tmp_path}/pipeline, not into DVC's cache"
+    assert message in contradictions(project)
+
+
+def test_a_model_of_older_data_is_told_from_one_of_the_data_that_is_there(project: Path) -> None:
+    (before,) = searched(project, rows_of(project / "results/seven/images/forget.rows.tsv")[0][2])
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["sampling"]["steps"] = 3
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    run(project, "dvc", "repro", "--single-item", "images@seven-forget")
+    found = audited(project, fails=True)
+    assert found["verdict"] == "missing"
+    (encode,) = (stage for stage in found["stages"] if stage["stage"] == "encode@seven-forget")
+    assert encode["missing"] == {"results/seven/images/forget.parquet": "dvc repro encode@seven-forget"}
+    assert "images@seven-forget" not in {stage["stage"] for stage in found["stages"]}
+    # the new picture made nothing yet; the old one made the model that is there
+    image = rows_of(project / "results/seven/images/forget.rows.tsv")[0][2]
+    (new,) = searched(project, image)
+    assert (new["now"], new["made"]) == (True, [])
+    (old,) = searched(project, rows_of_commit(project)[0][2])
+    assert not old["now"]
+    assert made(old) == made(before)
+
+
+def test_own_pictures_are_held_by_their_files(finished: Path, tmp_path: Path) -> None:
+    project = clone(finished, tmp_path / "own")
+    folder = project / "data/sets/mine"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    with (folder / "metadata.jsonl").open("w") as metadata:
+        for number in range(12):
+            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+            row = {"file_name": f"{number}.png", "caption": f"a red seven number {number}"}
+            metadata.write(json.dumps(row) + "\n")
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["concepts"]["seven"]["images"]["forget"] = "data/sets/mine"
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    corpus_of = "results/seven/images/forget.parquet"
+    run(project, "dvc", "repro", "images@seven-forget")
+    assert audited(project, corpus_of)["verdict"] == "verified"
+    (found, *_) = searched(project, str(folder / "3.png"))
+    assert (found["corpus"], found["row"]) == ("results/seven/images/forget.rows.tsv", 3)
+    Image.new("RGB", (32, 32), "red").save(folder / "3.png")
+    found = audited(project, corpus_of, fails=True)
+    assert found["verdict"] == "missing"
+    (images,) = (stage for stage in found["stages"] if stage["stage"] == "images@seven-forget")
+    assert images["missing"] == {"data/sets/mine": "git checkout -- data/sets/mine"}
+    run(project, "dvc", "commit", "--force", "images@seven-forget")
+    found = contradictions(project, corpus_of)
+    assert any("the pictures that it was made from" in text for text in found)
 
 
 @pytest.mark.parametrize("link", ["copy", "symlink"])
@@ -342,6 +461,60 @@ def test_a_picture_leads_to_what_it_made_and_to_nothing_else(finished: Path, tmp
     assert searched(finished, "f" * 64, fails=True) == []
 
 
+def rows_of_commit(project: Path) -> list[list[str]]:
+    text = run(project, "git", "show", "HEAD:results/seven/images/forget.rows.tsv")
+    return [line.split("\t") for line in text.splitlines()[1:]]
+
+
+def test_a_split_of_the_world_leads_to_those_who_read_it(finished: Path) -> None:
+    rows = rows_of(finished / "results/world.rows.tsv")
+    splits = {row[4]: row[2] for row in rows}
+    assert set(splits) == {"base", "judge", "reference"}
+    judge = "results/judge/open_clip_model.safetensors"
+    (base,) = searched(finished, splits["base"])
+    assert {"results/base/base.json", "results/seven/retrain/seed2/base.json", MODEL, judge} <= made(base)
+    for split in ("judge", "reference"):
+        (found,) = searched(finished, splits[split])
+        assert found["split"] == split
+        assert judge in made(found)
+        # it was scored by it, and learnt nothing from it
+        assert not {"results/base/base.json", MODEL} & made(found)
+        assert "results/seven/rgd/seed0/metrics.json" in made(found)
+
+
+def test_a_commit_that_cannot_be_read_is_passed_over(project: Path) -> None:
+    image = rows_of(project / "results/seven/images/forget.rows.tsv")[0][2]
+    whole = (project / "dvc.lock").read_text()
+    (project / "dvc.lock").write_text("<<<<<<< ours\n" + whole)
+    replace(project / "results/seven/images/retain.rows.tsv", b"")
+    commit(project, "broken")
+    run(project, "git", "revert", "--no-edit", "HEAD")
+    printed = run(project, "unpaint", "audit", "data", image)
+    assert printed.count("note: history, passed over:") == 2
+    assert f"leads to {MODEL}" in printed
+
+
+def test_questions_that_have_no_answer_are_said_in_words(project: Path, tmp_path: Path) -> None:
+    assert searched(project, "a word " * 60, fails=True) == []
+    for query, message in {
+        "": "give a picture, its sha256, the text of a prompt, or the id of a pair",
+        "photo.JPG": "photo.JPG: no such file",
+        "results": "results: a folder; give one picture",
+        "7a9bd48431ee": "a sha256 has 64 digits, this has 12; give it whole",
+    }.items():
+        assert message in run(project, "unpaint", "audit", "data", query, fails=True)
+    image = rows_of(project / "results/seven/images/forget.rows.tsv")[0][2]
+    assert searched(project, image.upper()) == searched(project, image)
+    (tmp_path / "empty").mkdir()
+    printed = run(tmp_path / "empty", "unpaint", "audit", "model", fails=True)
+    assert "no dvc.lock here; go to the project's folder" in printed
+    assert not list((tmp_path / "empty").iterdir())
+    lock(project, lambda stages: [stages.pop(name) for name in list(stages) if name != "params"])
+    assert "dvc.lock names no result" in run(project, "unpaint", "audit", "model", fails=True)
+    (project / "dvc.lock").unlink()
+    assert "note: nothing is recorded here" in run(project, "unpaint", "audit", "data", image)
+
+
 def test_what_was_withdrawn_is_found_in_history(project: Path) -> None:
     path = project / "results/seven/images/forget.rows.tsv"
     _, _, image, _ = rows_of(path)[1]
@@ -349,12 +522,15 @@ def test_what_was_withdrawn_is_found_in_history(project: Path) -> None:
     head, first, _, *others = path.read_text().splitlines()
     replace(path, "\n".join([head, first, *others, ""]).encode())
 
-    def remade(stages: Any) -> None:
-        for name in ("unlearn@seven-rgd-0", "images@seven-forget"):
+    # as after a run: all that was made of it is other content
+    text = (project / "dvc.lock").read_text()
+    stages = yaml.safe_load(text)["stages"]
+    for name in stages:
+        if name.startswith(("images@seven-forget", "encode@seven-forget", "unlearn@", "samples@seven", "evaluate@")):
             for out in stages[name]["outs"]:
-                out["md5"] = out["md5"][::-1]
-
-    lock(project, remade)
+                new = hashlib.md5(path.read_bytes()).hexdigest() if out["path"] in str(path) else out["md5"][::-1]
+                text = text.replace(out["md5"], new)
+    (project / "dvc.lock").write_text(text)
     commit(project, "withdrawn")
     (found,) = searched(project, image)
     assert not found["now"]

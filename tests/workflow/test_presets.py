@@ -13,8 +13,13 @@ from tests.checkpoints import CIFAR, SIDE, build, clip_tokenizer, dataset, judge
 from tests.hub import hub
 from tests.world import ROOT, make_project, run
 from unpaint import corpus
+from unpaint.evaluate import cmmd
+from unpaint.evaluate import reference as references
+from unpaint.evaluate.judgements import read
+from unpaint.lineage import stage
 from unpaint.params import plain
 from unpaint.sources import JUDGES
+from unpaint.stages.evaluate import evaluate
 
 FAMILIES = {
     "sd14-nudity": "SD1",
@@ -72,7 +77,9 @@ def test_a_preset_is_planned_and_with_the_overlay_alone_its_whole_chain_runs(pre
 
 
 @pytest.mark.slow
-def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(tmp_path: Path) -> None:
+def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`cifar10-class` on a data set of noise: two of its ten concepts, the engines do not know how many there are."""
     params = plain(ROOT / "presets/cifar10-class.yaml")
     params["concepts"] = {name: params["concepts"][name] for name in ("airplane", "dog")}
@@ -101,6 +108,7 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(tmp_path: Pa
     for model in ("base", "rgd/seed0", "rg/seed0", "graddiff/seed0", "retrain/seed1"):
         scores = json.loads((results / f"dog/{model}/metrics.json").read_text())
         assert {"UA", "RA", "AS", "FD"} <= set(scores)
+    _score_by_the_clip_of_cmmd(project, monkeypatch)
     index = json.loads((results / "dog/retrain/seed1/pipeline/model_index.json").read_text())
     assert sorted(index["id2label"].values()) == sorted(CIFAR)
     run(project, "unpaint", "record")
@@ -109,6 +117,30 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(tmp_path: Pa
     assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
     run(project, "unpaint", "export", "results/dog/rgd/seed0/model.safetensors", "--to", "export")
     assert (project / "export/unet/diffusion_pytorch_model.safetensors").is_file()
+
+
+def _score_by_the_clip_of_cmmd(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage as the rule runs it, where the judge is the CLIP that CMMD is defined on."""
+    note = json.loads((project / "results/dog/rgd/seed0/metrics.json.run.json").read_text())
+    assert "CMMD" not in json.loads((project / "results/dog/rgd/seed0/metrics.json").read_text())
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(cmmd, "REPOSITORY", None)  # as of a judge that is a folder
+    judged = {"judge": "judge.json", "config": "open_clip_config.json", "weights": "open_clip_model.safetensors"}
+    given = {"judge": judged["judge"], "judge-config": judged["config"], "judge-weights": judged["weights"]}
+    inputs = {role: f"results/judge/{name}" for role, name in {**given, "reference": "reference.parquet"}.items()}
+    inputs |= {"prompts": "results/dog/prompts/test.json", "pool": "results/dog/rgd/seed0/samples.parquet"}
+    inputs |= {"base": "results/judgements/dog.base.parquet"}
+    outputs = {"metrics": "scratch/metrics.json", "judged": "scratch/judged.parquet"}
+    arguments = [part for role, path in {**inputs, **outputs}.items() for part in (f"--{role}", path)]
+    stage.run(evaluate, ["--settings", json.dumps(note["manifest"]["settings"]), *arguments])
+    score = json.loads((project / "scratch/metrics.json").read_text())["CMMD"]
+    assert score["n"] == 36
+    assert score["low"] < score["value"] < score["high"]
+    pools = [read(Path(path)) for path in ("scratch/judged.parquet", "results/judgements/dog.base.parquet")]
+    pool, base = (one.features[one.rows("retain")] for one in pools)
+    real = references.read(Path("results/judge/reference.parquet"))
+    shown = real.showing([{"label": name} for name in CIFAR if name != "dog"])
+    assert score["value"] == round(cmmd.distance(pool, base, shown).value, 6)
 
 
 def test_a_judge_of_the_hub_is_pinned_by_its_commit_and_fetched(

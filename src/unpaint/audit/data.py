@@ -9,23 +9,27 @@ import hashlib
 import re
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from unpaint.audit import lock
 from unpaint.audit.lock import blob_of, descent
-from unpaint.audit.model import git
 from unpaint.errors import UserError
+from unpaint.lineage.git import git
 
 TREE = ""
 """Stands for the working tree among the commits."""
-MADE = ("model.safetensors", "base.json", "samples.parquet", "metrics.json")
-"""What is told of what was made: models, pools, scores."""
-COLUMNS = {"pair": "pair", "image_sha256": "image", "prompt_sha256": "prompt", "file_sha256": "file"}
+MADE = ("model.safetensors", "base.json", "open_clip_model.safetensors", "samples.parquet", "metrics.json")
+"""What is told of what was made: models and the judge, pools, scores."""
+READERS = {"base": {"base", "retrain", "images"}, "judge": {"judge"}, "reference": {"judge"}}
+"""The rules that read a split of the world."""
+COLUMNS = ("pair", "image_sha256", "prompt_sha256", "file_sha256", "split")
+SHA256 = 64
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 TABLES = """
-CREATE TABLE IF NOT EXISTS lists (blob TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS rows (blob TEXT, row INTEGER, pair TEXT, image TEXT, prompt TEXT, file TEXT);
+CREATE TABLE IF NOT EXISTS lists (blob TEXT PRIMARY KEY, md5 TEXT);
+CREATE TABLE IF NOT EXISTS rows (blob TEXT, row INTEGER, pair TEXT, image TEXT, prompt TEXT, file TEXT, split TEXT);
 CREATE INDEX IF NOT EXISTS rows_pair ON rows (pair);
 CREATE INDEX IF NOT EXISTS rows_image ON rows (image);
 CREATE INDEX IF NOT EXISTS rows_prompt ON rows (prompt);
@@ -48,10 +52,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Match:
-    """A row of a corpus, where it stands, and what was made of it.
+    """A row of a corpus, where it stands, and what was made of that corpus.
 
     Attributes:
         corpus: its list of rows, by path.
+        split: of the world, if it is one of its rows; empty, if not.
         commits: those that have it; newest first.
         now: whether the working tree has it.
     """
@@ -59,66 +64,101 @@ class Match:
     corpus: str
     row: int
     pair: str
+    split: str
     commits: list[str]
     now: bool
     made: list[Made]
 
 
-def audit(query: str, database: sqlite3.Connection) -> list[Match]:
-    """Every row that is an image, a prompt, a pair or a file of the user's, and what it went into.
+def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[str]]:
+    """Every row that is an image, a prompt, a pair or a file of the user's, and what its corpus went into.
 
     Args:
         query: the sha256 of an image or of a file, a file, the text of a prompt, or the id of a pair.
+
+    Returns:
+        The rows, and what could not be searched.
+
+    Raises:
+        UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
     """
     database.executescript(TABLES)
-    _take_in(database)
-    places = _places(query, database)
+    remarks = _take_in(database)
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        remarks.append("this clone is shallow, and its older commits were not searched; `git fetch --unshallow`")
+    if not lock.PATH.is_file():
+        remarks.append("nothing is recorded here: there is no dvc.lock; `unpaint record` what was made")
     order = {commit: number for number, commit in enumerate(git("rev-list", "--all", "HEAD").split())}
     found = []
-    for (path, row, pair), versions in sorted(places.items()):
+    for (path, row, pair, split), versions in sorted(_places(query, database).items()):
         commits = sorted((version for version in versions if version != TREE), key=lambda one: order.get(one, 0))
-        found.append(Match(path, row, pair, commits, TREE in versions, _made(path, versions, database)))
-    return found
+        made = _made(path, split, versions, database)
+        found.append(Match(path, row, pair, split, commits, TREE in versions, made))
+    return found, remarks
 
 
-def _places(query: str, database: sqlite3.Connection) -> dict[tuple[str, int, str], set[str]]:
-    """The versions of the project that have a row, by list, number and pair."""
-    file = Path(query)
-    if file.is_file():
-        keys = ["image", "file"]
-        wanted = hashlib.sha256(file.read_bytes()).hexdigest()
-    elif re.fullmatch(r"[0-9a-f]{64}", query):
-        keys, wanted = ["image", "file", "prompt"], query
+def _places(query: str, database: sqlite3.Connection) -> dict[tuple[str, int, str, str], dict[str, str]]:
+    """The versions of the project that have a row, by list, number, pair and split, with the blob of the list."""
+    _refuse_odd(query)
+    if (content := _content(query)) is not None:
+        keys, wanted = ["image", "file"], hashlib.sha256(content).hexdigest()
+    elif re.fullmatch(r"[0-9a-fA-F]{64}", query):
+        keys, wanted = ["image", "file", "prompt"], query.lower()
     else:
         keys, wanted = ["prompt"], hashlib.sha256(query.encode()).hexdigest()
-    found: dict[tuple[str, int, str], set[str]] = {}
+    found: dict[tuple[str, int, str, str], dict[str, str]] = {}
     for key, value in [*((key, wanted) for key in keys), ("pair", query)]:
-        text = f"SELECT path, row, pair, version FROM rows JOIN places USING (blob) WHERE {key} = ?"  # noqa: S608
-        for path, row, pair, version in database.execute(text, (value,)):
-            found.setdefault((path, row, pair), set()).add(version)
+        text = f"SELECT path, row, pair, split, version, blob FROM rows JOIN places USING (blob) WHERE {key} = ?"  # noqa: S608
+        for *row, version, blob in database.execute(text, (value,)):
+            found.setdefault((row[0], row[1], row[2], row[3]), {})[version] = blob
     return found
 
 
-def _made(path: str, versions: Iterable[str], database: sqlite3.Connection) -> list[Made]:
-    """What the corpus of a list went into, in each version, what stands in the tree first."""
-    found: dict[tuple[str, str], bool] = {}
-    seen = set()
-    for version in sorted(versions):  # the tree comes first
-        (book,) = database.execute("SELECT lock FROM versions WHERE version = ?", (version,)).fetchone()
-        if book in seen:
-            continue
-        seen.add(book)
-        entries = lock.load(book, database) if book else {}
-        written = next((entry.outs for entry in entries.values() if path in entry.outs), {})
-        for entry in descent(written, entries):
-            for out, digest in entry.outs.items():
-                if Path(out).name in MADE:
-                    found.setdefault((out, digest), version == TREE)
-    return [Made(out, digest, now) for (out, digest), now in found.items()]
+def _refuse_odd(query: str) -> None:
+    """Refuse what asks for nothing: else "nowhere" would be an answer to another question.
+
+    Raises:
+        UserError: a file that is not there, a folder, part of a hash.
+    """
+    if not query.strip():
+        raise UserError("give a picture, its sha256, the text of a prompt, or the id of a pair")
+    if re.fullmatch(r"[0-9a-fA-F]{12,}", query) and len(query) != SHA256:
+        raise UserError(f"{query}: a sha256 has {SHA256} digits, this has {len(query)}; give it whole")
+    if query.lower().endswith(PICTURES) and _content(query) is None:
+        raise UserError(f"{query}: no such file")
+    if len(query) < SHA256 and Path(query).is_dir():
+        raise UserError(f"{query}: a folder; give one picture")
 
 
-def _take_in(database: sqlite3.Connection) -> None:
-    """Read what the index does not have yet: new commits, and the tree as it is."""
+def _content(query: str) -> bytes | None:
+    """What a file holds, if the query names one."""
+    try:
+        return Path(query).read_bytes()
+    except OSError:  # also of a prompt that is too long for a name
+        return None
+
+
+def _made(path: str, split: str, versions: Mapping[str, str], database: sqlite3.Connection) -> list[Made]:
+    """What the corpus of a list went into, by each version's dvc.lock; what the tree's names first."""
+    books = dict(database.execute("SELECT version, lock FROM versions").fetchall())
+    here = lock.load(books[TREE], database) if books.get(TREE) else {}
+    now = {out for entry in here.values() for out in entry.outs.items()}
+    found: dict[tuple[str, str], None] = {}
+    for book, blob in sorted({(books[version], blob) for version, blob in versions.items() if books[version]}):
+        entries = lock.load(book, database)
+        (md5,) = database.execute("SELECT md5 FROM lists WHERE blob = ?", (blob,)).fetchone()
+        # the list as it was recorded: what is newer than dvc.lock went into nothing that it names
+        written = next((set(one.outs.items()) for one in entries.values() if one.outs.get(path) == md5), set())
+        readers = [entry for entry in entries.values() if not written.isdisjoint(entry.deps.items())]
+        if split:
+            readers = [entry for entry in readers if entry.name.partition("@")[0] in READERS.get(split, ())]
+        for entry in descent(readers, entries):
+            found |= {out: None for out in entry.outs.items() if Path(out[0]).name in MADE}
+    return sorted((Made(out, digest, (out, digest) in now) for out, digest in found), key=lambda one: not one.now)
+
+
+def _take_in(database: sqlite3.Connection) -> list[str]:
+    """Read what the index does not have yet: new commits, and the tree as it is. Gives what could not be read."""
     known = {version for (version,) in database.execute("SELECT version FROM versions")}
     commits = dict.fromkeys(git("rev-list", "--all", "HEAD").split())
     for commit in [commit for commit in commits if commit not in known]:
@@ -132,14 +172,13 @@ def _take_in(database: sqlite3.Connection) -> None:
     here = {path.as_posix(): path.read_bytes() for path in files}
     blobs = {path: blob_of(content) for path, content in here.items()}
     _place(database, TREE, blobs)
-    own = {blobs[path]: content for path, content in here.items()}
-    _read(database, own)
+    return _read(database, {blobs[path]: content for path, content in here.items()})
 
 
 def _listed(commit: str) -> dict[str, str]:
     """The blobs of a commit that matter, by path."""
     found = {}
-    for line in git("ls-tree", "-r", "-z", "--full-tree", commit, "--", "results", str(lock.PATH)).split("\0"):
+    for line in git("ls-tree", "-r", "-z", commit, "--", "results", str(lock.PATH)).split("\0"):
         head, _, path = line.partition("\t")
         if path == str(lock.PATH) or path.endswith(".rows.tsv"):
             found[path] = head.split()[2]
@@ -153,24 +192,39 @@ def _place(database: sqlite3.Connection, version: str, blobs: dict[str, str]) ->
     database.executemany("INSERT INTO places VALUES (?, ?, ?)", lists)
 
 
-def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> None:
-    """The content of each list and dvc.lock that is named and not read yet."""
+def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
+    """Read each list and dvc.lock that is named and not read yet; what of history cannot be read is passed over."""
     lists = {blob for (blob,) in database.execute("SELECT blob FROM places EXCEPT SELECT blob FROM lists")}
     books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT blob FROM locks") if blob}
+    broken = []
     for blob, content in _contents(lists | books, own):
-        if blob in lists:
-            database.execute("INSERT INTO lists VALUES (?)", (blob,))
-            database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", _rows(blob, content.decode()))
-        else:
-            lock.take_in(content, database)
+        try:
+            if blob in books:
+                lock.take_in(content, database)
+                continue
+            rows = _rows(blob, content)
+        except UserError as error:
+            if blob in own:
+                raise
+            broken.append(f"history, passed over: {error}")
+            if blob in books:
+                database.execute("INSERT INTO locks VALUES (?, '{}')", (blob,))
+                continue
+            rows = []
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        database.execute("INSERT INTO lists VALUES (?, ?)", (blob, md5))
+        database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    return broken
 
 
-def _rows(blob: str, text: str) -> Iterator[tuple[str | int, ...]]:
-    head, *lines = text.splitlines()
-    columns = head.split("\t")
-    for line in lines:
-        given = dict(zip(columns, line.split("\t"), strict=True))
-        yield (blob, int(given["row"]), *(given.get(name, "") for name in COLUMNS))
+def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:
+    try:
+        head, *lines = content.decode().splitlines()
+        columns = head.split("\t")
+        rows = [dict(zip(columns, line.split("\t"), strict=True)) for line in lines]
+        return [(blob, int(row["row"]), *(row.get(name, "") for name in COLUMNS)) for row in rows]
+    except (ValueError, KeyError):
+        raise UserError(f"a rows.tsv (blob {blob[:12]}) cannot be read; make its corpus again") from None
 
 
 def _contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:

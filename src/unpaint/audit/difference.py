@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaint.audit.model import Found, audit
+from unpaint.audit.books import Found
+from unpaint.audit.model import audit
 from unpaint.errors import UserError
 
 ENVIRONMENT = ("device", "python", "platform", "lock", "packages")

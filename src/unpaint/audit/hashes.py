@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from unpaint.lineage.stage import hash_of_folder
+
 INDEX = Path(".dvc/tmp/unpaint-audit.sqlite")
 """DVC's own folder for what may be lost at any time; git does not see it."""
 CHUNK = 2**20
+IGNORED = (".pyc", ".snakemake_timestamp")
+"""As in .dvcignore."""
 
 
 class Hash(NamedTuple):
@@ -44,12 +48,22 @@ class Hashes:
         self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), stat, *made))
         return made
 
+    @staticmethod
+    def files(folder: Path) -> list[Path]:
+        """The files of a folder; not what .dvcignore leaves out."""
+        found = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
+        return [path for path in found if "__pycache__" not in path.parts and not path.name.endswith(IGNORED)]
+
     def of_folder(self, folder: Path) -> str:
         """DVC's hash of a folder: of the md5 of each of its files."""
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = [path for path in self.files(folder) if path.exists()]
         each = [{"md5": self.of(path).md5, "relpath": path.relative_to(folder).as_posix()} for path in files]
         each.sort(key=lambda one: one["relpath"].split("/"))
         return hashlib.md5(json.dumps(each, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+    def of_listing(self, folder: Path) -> str:
+        """The one hash by which a manifest names a folder of the user's own pictures."""
+        return hash_of_folder(folder, lambda path: self.of(path).sha256)
 
 
 @contextmanager
@@ -58,9 +72,11 @@ def index(*, anew: bool = False) -> Iterator[sqlite3.Connection]:
     if anew:
         INDEX.unlink(missing_ok=True)
     try:
-        INDEX.parent.mkdir(parents=True, exist_ok=True)
+        if not INDEX.parents[1].is_dir():
+            raise OSError
+        INDEX.parent.mkdir(exist_ok=True)
         database = sqlite3.connect(INDEX)
-        database.execute("PRAGMA user_version = 1")
+        database.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error):
         database = sqlite3.connect(":memory:")
     try:

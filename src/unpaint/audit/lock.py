@@ -102,26 +102,31 @@ def maker(path: str, made: Mapping[str, Entry]) -> Entry | None:
 
 
 def ancestry(roots: Iterable[Entry], made: Mapping[str, Entry]) -> dict[str, tuple[Entry, int]]:
-    """Every stage that some of `roots` depends on, and these themselves, by name with their depth; roots first."""
+    """Every stage that some of `roots` depends on, and these themselves, by name with their depth; roots first.
+
+    A stage whose output is by now another than the one that was read is none of them.
+    """
     found: dict[str, tuple[Entry, int]] = {}
     pending = [(entry, 0) for entry in roots]
     while pending:
         entry, depth = pending.pop(0)
         if entry.name not in found:
             found[entry.name] = (entry, depth)
-            pending += [(above, depth + 1) for path in entry.deps if (above := maker(path, made))]
+            above = ((maker(path, made), path, digest) for path, digest in entry.deps.items())
+            pending += [(one, depth + 1) for one, path, digest in above if one and one.outs.get(path, digest) == digest]
     return found
 
 
-def descent(paths: Iterable[str], entries: Mapping[str, Entry]) -> list[Entry]:
-    """Every stage that some of the paths, or what was made of them, went into, in the order of dvc.lock."""
-    reached, changed = set(paths), True
-    kept: dict[str, Entry] = {}
+def descent(first: Iterable[Entry], entries: Mapping[str, Entry]) -> list[Entry]:
+    """Every stage that what some stages wrote went into, these among them, in the order of dvc.lock."""
+    kept = {entry.name for entry in first}
+    reached = {out for name in kept for out in entries[name].outs.items()}
+    changed = True
     while changed:
         changed = False
         for entry in entries.values():
-            if entry.name not in kept and reached & set(entry.deps):
-                kept[entry.name] = entry
-                reached |= set(entry.outs)
+            if entry.name not in kept and not reached.isdisjoint(entry.deps.items()):
+                kept.add(entry.name)
+                reached |= set(entry.outs.items())
                 changed = True
     return [entry for entry in entries.values() if entry.name in kept]

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from unpaint.audit.books import Found
 from unpaint.audit.data import Match
-from unpaint.audit.model import Found
 from unpaint.errors import some
 
+FEW = 3
+"""So many paths at most are named in a command."""
+NEXT = (
+    "next: if anything ran since, `unpaint record`; if another commit was checked out, `unpaint restore`; if neither, "
+    "the files or the books were changed by hand"
+)
 WORST = ("contradicted", "missing", "verified")
 
 
@@ -49,7 +55,11 @@ def as_text(found: Sequence[Found]) -> str:
     bring = [remedy for one in found for remedy in one.missing.values()]
     for verb in sorted({remedy.rpartition(" ")[0] for remedy in bring}):
         paths = [remedy.rpartition(" ")[2] for remedy in bring if remedy.rpartition(" ")[0] == verb]
-        lines.append(f"  missing: {len(paths)} files; {verb} {some(paths, 3)}")
+        # of many, what brings all that there is
+        shown = " ".join(paths) if len(paths) <= FEW else {"git checkout --": "results"}.get(verb, "")
+        lines.append(f"  missing: {len(paths)} files; {verb} {shown}".rstrip())
+    if any(one.contradictions for one in found):
+        lines.append(f"  {NEXT}")
     for text, count in Counter(text for one in found for text in one.remarks).items():
         lines.append(f"  note: {text}" + (f" ({count} stages)" if count > 1 else ""))
     return "\n".join(lines)
@@ -58,16 +68,18 @@ def as_text(found: Sequence[Found]) -> str:
 def told_of_data(query: str, found: Sequence[Match]) -> str:
     """For people: each row, the versions that have it, and what it went into."""
     if not found:
-        return f"{query}: no corpus of this clone has it, in no commit"
+        return f"{query}: no corpus of this clone has it, in no commit (pictures are found by the bytes of their file)"
     lines = []
     for match in found:
-        past = f"{len(match.commits)} commits, the newest {match.commits[0][:12]}" if match.commits else "no commit"
-        here = "the tree and " if match.now else "not in the tree; in "
-        lines.append(f"{match.corpus}, row {match.row} (pair {match.pair}): {here}{past}")
-        for now, title in ((True, "went into"), (False, "once went into")):
+        newest = f", {match.commits[0][:12]} the newest" if match.commits else ""
+        past = f"in {len(match.commits)} of the commits{newest}"
+        here = "here, and " if match.now else "not here, but "
+        split = f", split {match.split}" if match.split else ""
+        lines.append(f"{match.corpus}, row {match.row} (pair {match.pair}{split}): {here}{past}")
+        for now, title in ((True, "leads to"), (False, "once led to")):
             lines += [f"  {title} {made.path} (md5 {made.md5[:12]})" for made in match.made if made.now is now]
         if not match.made:
-            lines.append("  nothing that dvc.lock names was made of it")
+            lines.append("  leads to nothing that dvc.lock names; if it was made since, `unpaint record`")
     return "\n".join(lines)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
 from unpaint.lineage.manifest import sha256
+
+GONE = {"deleted", "not in cache"}
+"""What DVC says of files that are not here."""
 
 
 def record() -> int:
@@ -31,8 +35,8 @@ def record() -> int:
         if strays := _strays(jobs):
             raise UserError(
                 f"not recorded: no job makes {some(strays, 5)} any more; delete what is no longer wanted (or all: rm "
-                "-r results/summaries results/judgements; snakemake makes those of this campaign again from their "
-                "pools)"
+                "-r results/summaries results/judgements results/comparison.json results/report.html; snakemake makes "
+                "those of this campaign again from their pools)"
             )
         repo.commit(force=True)
         if left := repo.status():
@@ -57,11 +61,11 @@ def restore() -> tuple[int, list[str]]:
                 f"not restored: {len(lost)} files that git keeps, not DVC, are missing, the first is {lost[0]}; "
                 "they belong into the commit of dvc.lock (git add results)"
             )
-        changes = {name: found for name, found in repo.status().items() if not _only(found, "deleted")}
+        changes = {name: found for name, found in repo.status().items() if not _only(found, GONE)}
         if changes:
             raise UserError(
                 f"not restored: {', '.join(changes)} differ from dvc.lock (`dvc status` says how); "
-                "check out the commit that belongs to these files, or run `dvc repro`"
+                "check out the commit that belongs to these files; `dvc pull`, if some are not here; or run `dvc repro`"
             )
         stages = len(list(repo.index.stages))
     snakemake("--touch", "--forceall", "--cores", "1", "--quiet", "all", "--", "all")
@@ -102,10 +106,10 @@ def _missing_data(repo: object) -> list[str]:
     return []
 
 
-def _only(found: object, state: str) -> bool:
-    """Whether every leaf of DVC's nested status is `state`."""
+def _only(found: object, states: Set[str]) -> bool:
+    """Whether every leaf of DVC's nested status is one of `states`."""
     if isinstance(found, dict):
-        return all(_only(part, state) for part in found.values())
+        return all(_only(part, states) for part in found.values())
     if isinstance(found, list):
-        return all(_only(part, state) for part in found)
-    return found == state
+        return all(_only(part, states) for part in found)
+    return found in states

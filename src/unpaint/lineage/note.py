@@ -9,13 +9,15 @@ import hashlib
 import importlib.metadata
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from unpaint.errors import UserError
+from unpaint.lineage.git import git
 
 PACKAGES = (
     "torch",
@@ -74,10 +76,9 @@ def peak_memory_mb() -> float:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
-    except (OSError, subprocess.CalledProcessError):
+        return git(*arguments).strip()
+    except UserError:
         return None
-    return done.stdout.strip()
 
 
 def _dirty() -> bool | None:

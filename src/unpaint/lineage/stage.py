@@ -142,13 +142,13 @@ def _hashes(inputs: dict[str, Path | list[Path]], listings: set[str]) -> dict[st
     for role, path in numbered.items():
         if not path.is_file():
             raise UserError(f"{path}: the {role.replace('_', ' ')} file is missing; make or restore it first")
-    return {role: _of_folder(path.parent) if role in listings else sha256(path) for role, path in numbered.items()}
+    return {role: hash_of_folder(path.parent) if role in listings else sha256(path) for role, path in numbered.items()}
 
 
-def _of_folder(folder: Path) -> str:
+def hash_of_folder(folder: Path, hash_of: Callable[[Path], str] = sha256) -> str:
     """One hash of every file in a folder and of its path there."""
     files = sorted((os.fsencode(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256(b"".join(name + f"\n{sha256(path)}\n".encode() for name, path in files)).hexdigest()
+    return hashlib.sha256(b"".join(name + f"\n{hash_of(path)}\n".encode() for name, path in files)).hexdigest()
 
 
 def _roles(stage: Stage) -> dict[str, tuple[str, bool]]:

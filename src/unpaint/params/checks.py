@@ -12,7 +12,17 @@ from unpaint.diversify.table import PIXELS, Row
 from unpaint.diversify.table import read as read_table
 from unpaint.errors import UserError, some
 from unpaint.params.reading import read
-from unpaint.params.sections import Concept, JudgeTraining, NoWorld, Params, Pinned, Question, TrainedByClass
+from unpaint.params.sections import (
+    Concept,
+    Dataset,
+    Folder,
+    JudgeTraining,
+    NoWorld,
+    Params,
+    Pinned,
+    Question,
+    TrainedByClass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,6 +159,7 @@ def _check_models(params: Params, root: Path, world: Shown) -> None:
     """What a model cannot do is found before any work."""
     from unpaint.models.families import named
     from unpaint.sources import CHECKPOINTS
+    from unpaint.worlds import digits
 
     rows = tables(params, root)
     given = {"base": params.base} if isinstance(params.base, Pinned) else {}
@@ -157,6 +168,9 @@ def _check_models(params: Params, root: Path, world: Shown) -> None:
         if (dimension := params.base.classes) not in world.values:
             raise UserError(f"base.classes: the world has no {dimension}; it has {', '.join(world.values)}")
         said = {"classes": list(world.values[dimension]), "label_of_none": params.base.denoiser.unprompted > 0}
+        side = params.world.side if isinstance(params.world, Folder | Dataset) else digits.SIDE
+        if side % (halved := 2 ** (len(params.base.denoiser.channels) - 1)):
+            raise UserError(f"base.denoiser.channels: {side} pixels cannot be parted by {halved}; take fewer levels")
         _check_scope(params, named(BY_CLASS))
         _check_classes(params, said, named(BY_CLASS), "base")
     for where, model in given.items():

@@ -138,7 +138,9 @@ class Trained(Section):
 class LabelledDenoiser(Section):
     """A U-Net on pixels that reads a label, and its training by EDM (arXiv 2206.00364)."""
 
-    channels: list[Count] = Field(description="channels per resolution; each level but the last halves the side")
+    channels: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="channels per resolution; each level but the last halves the side"
+    )
     attention: list[bool] = Field(description="whether a resolution attends to itself")
     layers: Count = Field(description="residual blocks per resolution")
     dropout: Fraction

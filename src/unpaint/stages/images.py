@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unpaint import folder
-from unpaint.corpus import TRACE, Row, encode, read, read_json, write
+from unpaint.corpus import TRACE, Row, encode, read, read_json, without, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
@@ -32,9 +32,13 @@ def images(
     `source` is what the base model came from: the world, if it was trained here. `pictures` is the metadata of the
     user's own, so that they are in the manifest.
     """
-    wanted = [Prompt(**fields) for fields in read_json(prompts)[settings["set"]]]
+    lists = read_json(prompts)
+    wanted = [Prompt(**fields) for fields in lists[settings["set"]]]
     if settings["source"] == "world":
-        drawn = shown([row for row in read(source) if row.attributes["split"] == "base"], wanted)
+        world = [row for row in read(source) if row.attributes["split"] == "base"]
+        if settings["set"] == "retain":  # what a prompt leaves open may be anything but the concept
+            world = without(world, {value for _, value in lists["concept"]})
+        drawn = shown(world, wanted)
     elif settings["source"] == "render":
         model = load_base_model(base, find_device(settings["device"]), settings["sampling"]["guidance"])
         drawn = _rendered(model, wanted, settings)

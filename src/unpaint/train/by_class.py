@@ -21,6 +21,8 @@ from unpaint.train.fit import Record, fit, generator, seed_of
 
 HEAD = 64
 """Width of an attention head."""
+ENDS = (2**-24, 1 - 2**-24)
+"""Shares are rounded to 0 or 1 once in some ten thousand steps, at which a noise level is none or infinite."""
 DATA = 0.5
 """Standard deviation of the pixels in -1..1, as EDM takes it to be."""
 
@@ -76,7 +78,7 @@ def fit_denoiser(
         noise = torch.randn(clean.shape, generator=random)
         # one level in each of `batch` equal spans is a steadier gradient than independent levels
         shares = (torch.arange(settings.batch) + torch.rand(settings.batch, generator=random)) / settings.batch
-        levels = denoiser.levels(shares)
+        levels = denoiser.levels(shares.clamp(*ENDS))
         said = torch.rand(settings.batch, generator=random) >= settings.unprompted
         label = torch.where(said, numbers[rows], classes)
         clean, noise, levels, label = (part.to(unet.device) for part in (clean, noise, levels, label))

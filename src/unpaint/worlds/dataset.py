@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from unpaint.corpus import TRACE
 from unpaint.errors import UserError, some
 from unpaint.folder import pixels
 from unpaint.sources import DATASETS
 from unpaint.worlds import FEWEST, SPLITS, Picture, Wanted, World, words_of
 from unpaint.worlds.folder import NOTHING
 
+TAKEN = {*TRACE, "set", "world"}
+"""Attributes of Unpaint's own."""
 MOST = 1000
 """A column of more distinct texts is no dimension."""
 BATCH = 256
@@ -59,7 +62,9 @@ def world(settings: Mapping[str, Any], seed: int, root: Path) -> World:
     if not names:
         raise UserError(f"world.caption: {caption!r} names no column in braces; {path} has {known}")
     if odd := [name for name in names if name not in pinned["columns"]]:
-        raise UserError(f"world.caption: {path} has no column of values {odd[0]!r}; it has {known}")
+        raise UserError(f"world.caption: {path} has no column {odd[0]!r} that tells every picture; it has {known}")
+    if taken := [name for name in names if name in TAKEN]:
+        raise UserError(f"world.caption: the column {taken[0]} is taken by Unpaint itself; give it another name")
     if (wanted := sum(count[split] for split in SPLITS)) > pinned["rows"]:
         raise UserError(
             f"{path}: {pinned['rows']} pictures, and world.images wants {wanted}; no two splits share one: lower "
@@ -127,10 +132,9 @@ def _filled(caption: str, values: Mapping[str, str]) -> str:
 
 def _examined(folder: Path, files: Sequence[str]) -> dict[str, Any]:
     """What a pin says of a data set."""
-    from datasets import ClassLabel, Features, Image, Value
-    from pyarrow import parquet
+    from datasets import ClassLabel, Image, Value
 
-    features = Features.from_arrow_schema(parquet.read_schema(folder / files[0]))
+    features = _features(folder / files[0])
     images = [name for name, feature in features.items() if isinstance(feature, Image)]
     if len(images) != 1:
         raise UserError(f"{folder}/{files[0]}: {len(images)} columns of pictures; a world has one")
@@ -141,7 +145,7 @@ def _examined(folder: Path, files: Sequence[str]) -> dict[str, Any]:
     ]
     counted: dict[str, Counter[str]] = {name: Counter() for name in named}
     for file in files:
-        if Features.from_arrow_schema(parquet.read_schema(folder / file)) != features:
+        if _features(folder / file) != features:
             raise UserError(f"{folder}/{file}: its columns are not those of {files[0]}; they are no one data set")
     seen: set[bytes] = set()
     copies = []
@@ -152,9 +156,11 @@ def _examined(folder: Path, files: Sequence[str]) -> dict[str, Any]:
         seen.add(digest)
         for name, value in row.values.items():
             counted[name][value] += 1
-    columns = {name: dict(sorted(found.items())) for name, found in counted.items() if len(found) <= MOST}
-    if empty := [name for name, found in columns.items() if found.get("", 0)]:
-        raise UserError(f"{folder}: {columns[empty[0]]['']} pictures have no {empty[0]}; every one needs it")
+    if not seen:
+        raise UserError(f"{folder}: no picture; put the data set there")
+    # a column that some picture has no value in, or as good as each its own, is no dimension
+    whole = {name: found for name, found in counted.items() if "" not in found and len(found) <= MOST}
+    columns = {name: dict(sorted(found.items())) for name, found in whole.items()}
     return {"rows": len(seen), "copies": copies, "image": images[0], "columns": columns}
 
 
@@ -167,20 +173,39 @@ class _Row:
     picture: bytes
 
 
+def _features(file: Path) -> Any:
+    """The columns of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    from datasets import Features
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return Features.from_arrow_schema(parquet.read_schema(file))
+    except (OSError, ArrowException, ValueError):
+        raise UserError(
+            f"{file}: not a readable Parquet file (truncated, or a pointer of git LFS?); load it again"
+        ) from None
+
+
 def _rows(folder: Path, files: Sequence[str], names: Sequence[str], image: str | None = None) -> Iterator[_Row]:
     """Every row of the files in turn, with its picture if `image` names that column."""
-    from datasets import ClassLabel, Features
+    from datasets import ClassLabel
     from pyarrow import parquet
 
     for file in files:
+        features = _features(folder / file)
         opened = parquet.ParquetFile(folder / file)
-        features = Features.from_arrow_schema(opened.schema_arrow)
         labels = {name: features[name].names for name in names if isinstance(features[name], ClassLabel)}
         number = 0
         for batch in opened.iter_batches(BATCH, columns=[*names, *([image] if image else [])]):
             for given in batch.to_pylist():
-                if image and not given[image]["bytes"]:
-                    raise UserError(f"{folder}/{file}#{number}: names a picture outside the file; save it with them in")
+                if image and not (given[image] and given[image]["bytes"]):
+                    raise UserError(
+                        f"{folder}/{file}#{number}: has no picture in the file itself; save it with them in"
+                    )
                 values = {name: _text(given[name], labels.get(name)) for name in names}
                 yield _Row(f"{file}#{number}", values, given[image]["bytes"] if image else b"")
                 number += 1

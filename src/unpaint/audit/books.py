@@ -1,0 +1,307 @@
+"""The books that name a file, held against it and each other.
+
+They are the manifest inside an artefact, the run note beside it, dvc.lock, and dvc.lock in git's newest commit. A file
+that one of them contradicts is named with the field and the book; one that is not here is missing, and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unpaint.audit import lock
+from unpaint.audit.hashes import Hashes
+from unpaint.audit.lock import Entry
+from unpaint.errors import UserError
+from unpaint.lineage import manifest
+from unpaint.lineage.git import git
+from unpaint.lineage.manifest import Manifest
+
+CARRIERS = (".safetensors", ".parquet")
+"""Files of a stage that carry a manifest; JSON files may."""
+LISTS = ("compare", "report")
+"""Stages whose settings are lists made of params.yaml's sections, so that no value of dvc.lock stands in them."""
+CALLED = {"methods": "method", "models": "model", "proposals": "proposal", "grammars": "grammar"}
+"""What an entry of a section of params.yaml is called in a stage's settings."""
+
+
+@dataclass
+class Found:
+    """What an audit found of one stage."""
+
+    entry: Entry
+    depth: int
+    files: dict[str, str] = field(default_factory=dict)
+    """sha256 by path, of what is here."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """What brings it, by path."""
+    contradictions: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """contradicted, missing or verified."""
+        return "contradicted" if self.contradictions else "missing" if self.missing else "verified"
+
+
+class Books:
+    """What the books say of each file."""
+
+    def __init__(self, made: Mapping[str, Entry], database: sqlite3.Connection) -> None:
+        """Take the stage that makes each path, and the index."""
+        self.made, self.database, self.hashes = made, database, Hashes(database)
+        self.commits = set(git("rev-list", "--all", "HEAD").split())
+
+    @cached_property
+    def committed(self) -> dict[str, Entry]:
+        """dvc.lock as git's newest commit has it."""
+        if not git("ls-tree", "--name-only", "HEAD", "--", str(lock.PATH)).strip():
+            return {}
+        text = git("show", f"HEAD:./{lock.PATH}").encode()
+        try:
+            return lock.load(lock.take_in(text, self.database), self.database)
+        except UserError:  # one with the marks of a merge, say: as good as none
+            return {}
+
+    @cached_property
+    def cache(self) -> Path:
+        """DVC's cache, wherever one of its configurations puts it."""
+        asked = [sys.executable, "-m", "dvc", "cache", "dir"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+        return Path(done.stdout.strip() or ".dvc/cache").resolve()
+
+    def examine(self, entry: Entry, depth: int) -> Found:
+        """Hold the files of a stage against all that is said of them."""
+        found = Found(entry, depth)
+        for path, digest in entry.outs.items():
+            self._hold(found, Path(path), digest)
+        if not entry.note:
+            found.contradictions.append(f"dvc.lock: names no run note of {entry.name}")
+        elif Path(entry.note).is_file():
+            self._hold_note(found)
+        self._hold_history(found)
+        return found
+
+    def _hold(self, found: Found, path: Path, digest: str) -> None:
+        """A file, or a folder of files, against dvc.lock."""
+        folder = digest.endswith(".dir")
+        files = self.hashes.files(path) if folder else [path]
+        if odd := [(file, link) for file in dict.fromkeys([path, *files]) if (link := self._odd_link(file))]:
+            file, link = odd[0]
+            found.contradictions.append(f"{file}: is a link to {link}, not into DVC's cache")
+        # of a moved project, DVC's own links lead nowhere
+        elif not folder and path.is_dir():
+            found.contradictions.append(f"{path}: is a folder, and dvc.lock names a file")
+        elif not files or not all(file.exists() for file in files):
+            found.missing[str(path)] = self._remedy(path, digest)
+        else:
+            if (self.hashes.of_folder(path) if folder else self.hashes.of(path).md5) != digest:
+                what = "its files are" if folder else "its content is"
+                found.contradictions.append(f"{path}: {what} not what dvc.lock names (md5)")
+            found.files |= {str(file): self.hashes.of(file).sha256 for file in files}
+
+    def _hold_note(self, found: Found) -> None:
+        """The files and their manifests against the run note, and the note against what dvc.lock says that was read."""
+        entry = found.entry
+        try:
+            note = json.loads(Path(entry.note).read_text(encoding="utf-8"))
+            written = set(note["outputs"].values())
+            said = Manifest.loads(json.dumps(note["manifest"]), entry.note)
+            if not (isinstance(said.settings, dict) and isinstance(said.inputs, dict)):
+                raise TypeError
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+            found.contradictions.append(f"{entry.note}: not a run note that can be read")
+            return
+        found.note = note
+        for path, digest in found.files.items():
+            if path != entry.note and digest not in written:
+                found.contradictions.append(f"{path}: its content is not what its run note says was made (sha256)")
+            carried = _carried(Path(path))
+            if carried and carried.dumps() != said.dumps():
+                where = _difference(carried.as_dict(), said.as_dict())
+                found.contradictions.append(f"{path}: its header and its run note differ in {where}")
+            # of a published judge, and of a pipeline's parts, the files are others'
+            if not carried and path in entry.outs and path.endswith(CARRIERS) and not _published(said):
+                found.contradictions.append(f"{path}: carries no manifest, and its stage writes one into it")
+        self._hold_settings(found, said)
+        self._hold_inputs(found, said)
+
+    def _hold_settings(self, found: Found, said: Manifest) -> None:
+        """The settings that made it against those that dvc.lock names, and against the place where it stands."""
+        entry = found.entry
+        for key, value in {} if said.stage in LISTS else entry.params.items():
+            if _canonical(_setting(key, said.settings)) != _canonical(value):
+                found.contradictions.append(f"{entry.note}: it was made at other settings than dvc.lock names: {key}")
+        for path in (Path(out) for out in entry.outs):
+            place, seed = path.parent.name, said.settings.get("seed")
+            if said.stage == "unlearn" and place.startswith("seed") and place != f"seed{seed}":
+                found.contradictions.append(f"{path}: stands at {place}, and was made at seed {seed}")
+            which = said.settings.get("set")
+            if which and path.suffix in CARRIERS and path.stem != which:
+                found.contradictions.append(f"{path}: stands as the {path.stem} set, and was made as the {which} set")
+
+    def _hold_inputs(self, found: Found, said: Manifest) -> None:
+        """What it read, by its manifest, against what dvc.lock says that the stage read."""
+        entry, inputs = found.entry, set(said.inputs.values())
+        known, whole = self._read(found, inputs)
+        known |= self._own(found, said)
+        for role, digest in said.inputs.items():
+            part = role.partition(".")[0]
+            if part in ("forget", "retain") and digest in known and Path(known[digest]).stem != part:
+                found.contradictions.append(f"{entry.note}: what it read as its {part} set is {known[digest]}")
+            if whole and digest not in known:
+                found.contradictions.append(
+                    f"{entry.note}: the {part} that it was made from (sha256 {digest[:12]}...) is nothing that "
+                    "dvc.lock says it read"
+                )
+
+    def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool]:
+        """What dvc.lock says that a stage read, path by sha256, as far as it is here; and whether all is."""
+        entry = found.entry
+        known: dict[str, str] = {}
+        whole = True
+        for path, digest in entry.deps.items():
+            if path.startswith("results/"):
+                self._hold_maker(found, path, digest)
+            if digest.endswith(".dir"):
+                if self.hashes.of_folder(Path(path)) == digest:
+                    known |= {self.hashes.of(file).sha256: str(file) for file in self.hashes.files(Path(path))}
+                else:
+                    whole = False
+                    found.remarks.append(f"{path} is not as it was read, or not all of it is here")
+                continue
+            held = self.hashes.of(Path(path)) if Path(path).is_file() else None
+            if not path.startswith("results/") and (held is None or held.md5 != digest):
+                found.missing[path] = f"git checkout -- {path}"
+            if held is None:
+                whole = False
+            elif held.md5 == digest:
+                known[held.sha256] = path
+                if held.sha256 not in inputs:
+                    found.contradictions.append(
+                        f"{entry.note}: dvc.lock says that it read {path} as it is now, and it was made from another"
+                    )
+            else:
+                whole = False
+                if held.sha256 in inputs:
+                    found.contradictions.append(
+                        f"dvc.lock: says that {entry.name} read another {path} than the one that it was made from"
+                    )
+        return known, whole
+
+    def _hold_maker(self, found: Found, path: str, digest: str) -> None:
+        """What was read against what dvc.lock says of the stage that made it."""
+        if (maker := lock.maker(path, self.made)) is None and not digest.endswith(".dir"):
+            found.contradictions.append(f"dvc.lock: {found.entry.name} read {path}, which no stage of it makes")
+        elif maker and maker.outs.get(path, digest) != digest:
+            found.missing[path] = f"dvc repro {found.entry.name}"
+            found.remarks.append(f"{path} is newer than what was made from it; `dvc repro` makes that anew")
+
+    def _own(self, found: Found, said: Manifest) -> dict[str, str]:
+        """A user's own pictures that a stage read, by the one hash that stands for all of them."""
+        world = said.settings.get("world")
+        folder = said.settings.get("source") or (world.get("path") if isinstance(world, dict) else None)
+        if "pictures" not in said.inputs or not folder:
+            return {}
+        digest = self.hashes.of_listing(Path(folder))
+        if digest != said.inputs["pictures"]:
+            found.missing[str(folder)] = f"git checkout -- {folder}"
+            found.remarks.append(f"the pictures in {folder} are not those that it was made from")
+        return {digest: str(folder)}
+
+    def _hold_history(self, found: Found) -> None:
+        """The stage in dvc.lock against the same in git's newest commit; and the run against git."""
+        entry = found.entry
+        before = self.committed.get(entry.name)
+        if before is None:
+            found.remarks.append("dvc.lock names it, and the newest commit does not")
+        elif (before.deps, before.code, before.params) == (entry.deps, entry.code, entry.params):
+            for path, digest in entry.outs.items():
+                if not path.endswith(".run.json") and before.outs.get(path, digest) != digest:
+                    found.contradictions.append(
+                        f"dvc.lock: names another {path} than the newest commit does, of equal data, code and settings"
+                    )
+        if commit := found.note.get("commit"):
+            if commit not in self.commits:
+                found.remarks.append(f"the commit of its run, {commit[:12]}, is not in this clone")
+            if found.note.get("dirty"):
+                found.remarks.append("its run had changes that were not committed")
+        source = found.note["manifest"]["settings"].get("base") if found.note and entry.name == "base" else None
+        if isinstance(source, dict) and str(source.get("source")).endswith(".json"):
+            found.remarks.append(f"what {source['source']} was trained on is known to nobody here")
+
+    def _odd_link(self, path: Path) -> str:
+        """Where an output points to that is a link, unless it is one of DVC's own."""
+        if not path.is_symlink() or not path.exists():
+            return ""
+        target = path.resolve()
+        return "" if target.is_relative_to(self.cache) else str(target)
+
+    def _remedy(self, path: Path, digest: str) -> str:
+        if (self.cache / "files" / "md5" / digest[:2] / digest[2:]).is_file():
+            return f"dvc checkout {path}"
+        return f"git checkout -- {path}" if str(path) in self._kept else f"dvc pull {path}"
+
+    @cached_property
+    def _kept(self) -> set[str]:
+        """The results that git keeps."""
+        return set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "results").split("\0"))
+
+
+def _carried(path: Path) -> Manifest | None:
+    """The manifest inside a file, if it carries one."""
+    if path.suffix not in (*CARRIERS, ".json"):
+        return None
+    try:
+        return manifest.read(path)
+    except UserError:
+        return None
+
+
+def _published(said: Manifest) -> bool:
+    given = said.settings.get("judge")
+    return said.stage == "judge" and isinstance(given, dict) and str(given.get("source")).endswith(".json")
+
+
+def _setting(key: str, settings: Mapping[str, Any]) -> Any:
+    """The setting that a key of params.yaml has become; None, if there is none."""
+    section, *rest = key.split(".")
+    if not rest:
+        return settings.get(section)
+    if section in CALLED:
+        return settings.get(CALLED[section])
+    if section == "concepts":
+        if rest[1] == "images":
+            return settings.get("source")
+        within = settings.get("concept")
+        return (within if isinstance(within, dict) else settings).get(rest[1])
+    return settings.get(section)
+
+
+def _canonical(value: Any) -> str:
+    """A value as JSON; numbers that DVC writes so that YAML 1.1 takes them for texts (1e-06) are numbers again."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_canonical(value[key])}" for key in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9.]+[eE][-+]?[0-9]+", value):
+        value = float(value)
+    return json.dumps(value)
+
+
+def _difference(one: Any, other: Any, where: str = "") -> str:
+    """The first field in which two manifests differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            if one.get(key) != other.get(key):
+                return _difference(one.get(key), other.get(key), f"{where}.{key}" if where else str(key))
+    return where
