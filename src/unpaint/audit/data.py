@@ -193,28 +193,27 @@ def _place(database: sqlite3.Connection, version: str, blobs: dict[str, str]) ->
 
 
 def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
-    """Read each list and dvc.lock that is named and not read yet; what of history cannot be read is passed over."""
+    """Read each list and dvc.lock that is named and not read yet; tell what of history cannot be read."""
     lists = {blob for (blob,) in database.execute("SELECT blob FROM places EXCEPT SELECT blob FROM lists")}
     books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT blob FROM locks") if blob}
-    broken = []
     for blob, content in _contents(lists | books, own):
         try:
             if blob in books:
                 lock.take_in(content, database)
-                continue
-            rows = _rows(blob, content)
-        except UserError as error:
+            else:
+                database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", _rows(blob, content))
+                md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                database.execute("INSERT INTO lists VALUES (?, ?)", (blob, md5))
+        except UserError:
             if blob in own:
                 raise
-            broken.append(f"history, passed over: {error}")
-            if blob in books:
-                database.execute("INSERT INTO locks VALUES (?, '{}')", (blob,))
-                continue
-            rows = []
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        database.execute("INSERT INTO lists VALUES (?, ?)", (blob, md5))
-        database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    return broken
+            table = "locks" if blob in books else "lists"
+            database.execute(f"INSERT INTO {table} VALUES (?, NULL)", (blob,))  # noqa: S608
+    broken = [
+        *database.execute("SELECT version, 'dvc.lock' FROM versions JOIN locks ON lock = blob WHERE stages IS NULL"),
+        *database.execute("SELECT version, path FROM places JOIN lists USING (blob) WHERE md5 IS NULL"),
+    ]
+    return [f"passed over, as it cannot be read: {path} of commit {version[:12]}" for version, path in sorted(broken)]
 
 
 def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from unpaint.lineage.stage import hash_of_folder
 
-INDEX = Path(".dvc/tmp/unpaint-audit.sqlite")
-"""DVC's own folder for what may be lost at any time; git does not see it."""
+INDEX = Path(".dvc/tmp/unpaint-audit-1.sqlite")
+"""In DVC's own folder for what may be lost at any time, which git does not see; the number is that of its tables."""
 CHUNK = 2**20
 IGNORED = (".pyc", ".snakemake_timestamp")
 """As in .dvcignore."""

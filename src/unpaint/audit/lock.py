@@ -56,7 +56,8 @@ def take_in(content: bytes, database: sqlite3.Connection) -> str:
     """
     blob = blob_of(content)
     database.execute("CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY, stages TEXT)")
-    if not database.execute("SELECT 1 FROM locks WHERE blob = ?", (blob,)).fetchone():
+    row = database.execute("SELECT stages FROM locks WHERE blob = ?", (blob,)).fetchone()
+    if row is None or row[0] is None:
         # C's parser where there is one: DVC's own takes five times as long
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
@@ -64,14 +65,14 @@ def take_in(content: bytes, database: sqlite3.Connection) -> str:
             entries = {name: _fields(given) for name, given in stages.items()}
         except (yaml.YAMLError, KeyError, TypeError, AttributeError):
             raise UserError(f"dvc.lock (blob {blob[:12]}): cannot be read; restore it from git") from None
-        database.execute("INSERT INTO locks VALUES (?, ?)", (blob, json.dumps(entries)))
+        database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, json.dumps(entries)))
     return blob
 
 
 def load(blob: str, database: sqlite3.Connection) -> dict[str, Entry]:
-    """The stages of a dvc.lock that was taken in."""
+    """The stages of a dvc.lock that was taken in; none of one that cannot be read."""
     (text,) = database.execute("SELECT stages FROM locks WHERE blob = ?", (blob,)).fetchone()
-    return {name: Entry(name, *fields) for name, fields in json.loads(text).items()}
+    return {name: Entry(name, *fields) for name, fields in json.loads(text or "{}").items()}
 
 
 def blob_of(content: bytes) -> str:
