@@ -32,7 +32,7 @@ rule base:
     resources:
         gpu=1,
         mem_mb=4000,
-        runtime=120,
+        runtime=training_minutes(),
     params:
         settings=lambda w: settings("seed", "device", "base", threads=base_threads()),
     message:

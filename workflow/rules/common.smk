@@ -89,6 +89,11 @@ def minutes(few):
     return few if trained() else 24 * 60
 
 
+def training_minutes():
+    """Of a job that trains a base model: a week for one by class, which may be of true size."""
+    return 7 * 24 * 60 if "classes" in config["base"] else 120
+
+
 def judge_memory():
     """Of a job that holds the judge, in MB."""
     source = config["judge"]["source"]

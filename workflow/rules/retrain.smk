@@ -35,7 +35,7 @@ rule retrain:
     resources:
         gpu=1,
         mem_mb=4000,
-        runtime=120,
+        runtime=training_minutes(),
     params:
         settings=lambda w: settings(
             "threads",

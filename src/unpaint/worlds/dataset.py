@@ -38,7 +38,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
         columns stands there, and which rows are copies of another's picture: these are left out.
 
     Raises:
-        UserError: it is not there, is not in Parquet, has no column of pictures or several, or a picture has no label.
+        UserError: it is not there, is not in Parquet, has no picture, or no column of pictures, or several.
     """
     place, folder = DATASETS.locate(source, revision)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
