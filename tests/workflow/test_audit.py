@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from tests.world import clone, commit, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
-from unpaint.audit.hashes import INDEX
+from unpaint.audit.hashes import IGNORED, INDEX
 from unpaint.lineage.manifest import sha256
 
 MODEL = "results/seven/rgd/seed0/model.safetensors"
@@ -302,6 +302,12 @@ def test_every_setting_that_a_lock_names_is_looked_up(finished: Path) -> None:
                 assert _setting(key, settings) is not None, (name, key)
                 seen.add(key)
     assert {"threads", "base", "world.kind", "methods.rgd", "grammars.digits", "concepts.seven.table"} <= seen
+
+
+def test_what_dvc_ignores_is_no_part_of_a_folder(finished: Path) -> None:
+    compiled, timestamp = IGNORED
+    said = (finished / ".dvcignore").read_text(encoding="utf-8").split()
+    assert said == ["__pycache__", f"*{compiled}", timestamp]
 
 
 def test_a_setting_is_held_against_its_own_key(project: Path) -> None:

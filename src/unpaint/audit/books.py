@@ -38,7 +38,7 @@ class Found:
     """What an audit found of one stage."""
 
     entry: Entry
-    depth: int
+    depth: int = 0
     files: dict[str, str] = field(default_factory=dict)
     """sha256 by path, of what is here."""
     missing: dict[str, str] = field(default_factory=dict)
@@ -79,9 +79,9 @@ class Books:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
         return Path(done.stdout.strip() or ".dvc/cache").resolve()
 
-    def examine(self, entry: Entry, depth: int) -> Found:
+    def examine(self, entry: Entry) -> Found:
         """Hold the files of a stage against all that is said of them."""
-        found = Found(entry, depth)
+        found = Found(entry)
         for path, digest in entry.outs.items():
             self._hold(found, Path(path), digest)
         if not entry.note:
@@ -275,8 +275,6 @@ def _published(said: Manifest) -> bool:
 def _setting(key: str, settings: Mapping[str, Any]) -> Any:
     """The setting that a key of params.yaml has become; None, if there is none."""
     section, *rest = key.split(".")
-    if not rest:
-        return settings.get(section)
     if section in CALLED:
         return settings.get(CALLED[section])
     if section == "concepts":

@@ -9,12 +9,13 @@ import hashlib
 import re
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from unpaint.audit import lock
-from unpaint.audit.lock import blob_of, descent
+from unpaint.audit.lock import Entry, blob_of, descent
 from unpaint.errors import UserError
 from unpaint.lineage.git import git
 
@@ -83,16 +84,17 @@ def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[s
         UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
     """
     database.executescript(TABLES)
-    remarks = _take_in(database)
+    order = {commit: number for number, commit in enumerate(git("rev-list", "--all", "HEAD").split())}
+    remarks = _take_in(order, database)
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         remarks.append("this clone is shallow, and its older commits were not searched; `git fetch --unshallow`")
     if not lock.PATH.is_file():
         remarks.append("nothing is recorded here: there is no dvc.lock; `unpaint record` what was made")
-    order = {commit: number for number, commit in enumerate(git("rev-list", "--all", "HEAD").split())}
+    read = cache(partial(lock.load, database=database))
     found = []
     for (path, row, pair, split), versions in sorted(_places(query, database).items()):
         commits = sorted((version for version in versions if version != TREE), key=lambda one: order.get(one, 0))
-        made = _made(path, split, versions, database)
+        made = _made(path, split, versions, read, database)
         found.append(Match(path, row, pair, split, commits, TREE in versions, made))
     return found, remarks
 
@@ -138,14 +140,20 @@ def _content(query: str) -> bytes | None:
         return None
 
 
-def _made(path: str, split: str, versions: Mapping[str, str], database: sqlite3.Connection) -> list[Made]:
+def _made(
+    path: str,
+    split: str,
+    versions: Mapping[str, str],
+    read: Callable[[str], Mapping[str, Entry]],
+    database: sqlite3.Connection,
+) -> list[Made]:
     """What the corpus of a list went into, by each version's dvc.lock; what the tree's names first."""
     books = dict(database.execute("SELECT version, lock FROM versions").fetchall())
-    here = lock.load(books[TREE], database) if books.get(TREE) else {}
+    here = read(books[TREE]) if books.get(TREE) else {}
     now = {out for entry in here.values() for out in entry.outs.items()}
     found: dict[tuple[str, str], None] = {}
     for book, blob in sorted({(books[version], blob) for version, blob in versions.items() if books[version]}):
-        entries = lock.load(book, database)
+        entries = read(book)
         (md5,) = database.execute("SELECT md5 FROM lists WHERE blob = ?", (blob,)).fetchone()
         # the list as it was recorded: what is newer than dvc.lock went into nothing that it names
         written = next((set(one.outs.items()) for one in entries.values() if one.outs.get(path) == md5), set())
@@ -157,10 +165,9 @@ def _made(path: str, split: str, versions: Mapping[str, str], database: sqlite3.
     return sorted((Made(out, digest, (out, digest) in now) for out, digest in found), key=lambda one: not one.now)
 
 
-def _take_in(database: sqlite3.Connection) -> list[str]:
+def _take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
     """Read what the index does not have yet: new commits, and the tree as it is. Gives what could not be read."""
     known = {version for (version,) in database.execute("SELECT version FROM versions")}
-    commits = dict.fromkeys(git("rev-list", "--all", "HEAD").split())
     for commit in [commit for commit in commits if commit not in known]:
         _place(database, commit, _listed(commit))
     for gone in known - set(commits) - {TREE}:  # an experiment that was removed

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unpaint.audit.books import Found
-from unpaint.audit.model import audit
+from unpaint.audit.model import audits
 from unpaint.errors import UserError
 
 ENVIRONMENT = ("device", "python", "platform", "lock", "packages")
@@ -35,7 +35,7 @@ def difference(one: str, other: str, database: sqlite3.Connection) -> list[Diffe
     Raises:
         UserError: dvc.lock has no such model, or a run note is not here.
     """
-    lines = [_by_stage(audit(name, database), name) for name in (one, other)]
+    lines = [_by_stage(found, name) for found, name in zip(audits([one, other], database), (one, other), strict=True)]
     found: list[Difference] = []
     for stage in dict.fromkeys([*lines[0], *lines[1]]):
         first, second = (line.get(stage) for line in lines)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from unpaint.audit import lock
@@ -17,41 +17,52 @@ MODEL = "/model.safetensors"
 
 
 def audit(name: str | None, database: sqlite3.Connection) -> list[Found]:
-    """Audit a model, with all that it was made from.
+    """Audit a model, with all that it was made from: see `audits`."""
+    (found,) = audits([name], database)
+    return found
+
+
+def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[list[Found]]:
+    """Audit models, each with all that it was made from; what several share is looked at once.
 
     Args:
-        name: CONCEPT/METHOD/seedN, or a file of results/; all that dvc.lock names, if there is none.
+        names: CONCEPT/METHOD/seedN, or a file of results/; all that dvc.lock names, if it is None.
 
     Raises:
         UserError: dvc.lock has no such model, or nothing at all; git does not answer.
     """
     entries = lock.read(database)
     made = makers(entries.values())
-    roots = [entry for entry in entries.values() if entry.outs] if name is None else _roots(entries, made, name)
-    if not roots:
-        raise UserError("dvc.lock names no result; `unpaint record` what Snakemake made, or `dvc repro`")
     books = Books(made, database)
-    return [books.examine(entry, depth) for entry, depth in ancestry(roots, made).values()]
+    examined: dict[str, Found] = {}
+    found = []
+    for name in names:
+        roots = [one for one in entries.values() if one.outs] if name is None else _roots(entries, books, name)
+        if not roots:
+            raise UserError("dvc.lock names no result; `unpaint record` what Snakemake made, or `dvc repro`")
+        line = ancestry(roots, made)
+        examined |= {stage: books.examine(entry) for stage, (entry, _) in line.items() if stage not in examined}
+        found.append([replace(examined[stage], depth=depth) for stage, (_, depth) in line.items()])
+    return found
 
 
-def _roots(entries: Mapping[str, Entry], made: Mapping[str, Entry], name: str) -> list[Entry]:
+def _roots(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
     """The stages of a model: what made it, and what it was scored by. Of a file or a stage, that one."""
     if name in entries:
         return [entries[name]]
     place, here = Path(name).absolute(), Path.cwd()
     path = place.relative_to(here).as_posix() if place.is_relative_to(here) else name
     path = path if path.startswith("results/") else f"results/{path}"
-    if (found := maker(path, made)) and (path in made or Path(path).suffix):
+    if (found := maker(path, books.made)) and (path in books.made or Path(path).suffix):
         return [found]
     inside = [entry for entry in entries.values() if any(out.startswith(f"{path}/") for out in entry.outs)]
-    return inside or _elsewhere(entries, made, name)
+    return inside or _elsewhere(entries, books, name)
 
 
-def _elsewhere(entries: Mapping[str, Entry], made: Mapping[str, Entry], name: str) -> list[Entry]:
+def _elsewhere(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
     """The stage that made a file which lies elsewhere, a copy of its output."""
     if Path(name).is_file():
-        with Path(name).open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        digest = books.hashes.of(Path(name)).md5
         if found := [entry for entry in entries.values() if digest in entry.outs.values()]:
             return found[:1]
         try:
@@ -62,5 +73,5 @@ def _elsewhere(entries: Mapping[str, Entry], made: Mapping[str, Entry], name: st
             f"{name}: dvc.lock names no such content (md5 {digest}); another commit's may: git log -S {digest} -- "
             f"dvc.lock. The file says of itself: {said}"
         )
-    models = sorted(out.removeprefix("results/").removesuffix(MODEL) for out in made if out.endswith(MODEL))
+    models = sorted(out.removeprefix("results/").removesuffix(MODEL) for out in books.made if out.endswith(MODEL))
     raise UserError(f"{name}: dvc.lock names no such model; they are {', '.join(models) or 'none'}")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from unpaint.models.base_model import BaseModel
     from unpaint.models.denoiser import Denoiser
 
+BY_CLASS = "U-Net by class (DDPM or EDM)"
+"""The family of what is trained by class here."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -114,7 +117,7 @@ FAMILIES = (
         patch=2,
     ),
     Family(
-        "U-Net by class (DDPM or EDM)",
+        BY_CLASS,
         "DDPMPipeline",
         "unet",
         "class_conditional",

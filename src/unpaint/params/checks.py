@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from unpaint.sources import Pins
     from unpaint.worlds import World as Shown
 
-BY_CLASS = "U-Net by class (DDPM or EDM)"
-"""The family of what is trained by class here."""
 WIDTH = "the width of the judge's features (judge.embedding)"
 
 
@@ -157,7 +155,7 @@ def _refuse_unseen(params: Params, shown: Shown) -> None:
 
 def _check_models(params: Params, root: Path, world: Shown) -> None:
     """What a model cannot do is found before any work."""
-    from unpaint.models.families import named
+    from unpaint.models.families import BY_CLASS, named
     from unpaint.sources import CHECKPOINTS
     from unpaint.worlds import digits
 
