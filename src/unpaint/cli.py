@@ -235,6 +235,29 @@ def audit_data(query: str, full: bool, machine: bool) -> None:
 
 
 @cli.command()
+@click.argument("query", required=False)
+@click.option("--why", default="", help="The reason that its tombstone names, such as the number of a request.")
+@click.option("--concept", help="The one concept to withdraw it from; from all, if left out.")
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def withdraw(query: str | None, why: str, concept: str | None, machine: bool) -> None:
+    """Withdraw QUERY from every corpus: a picture, a prompt, a pattern of prompts with *, or a pair. Nothing is run.
+
+    QUERY is what `unpaint audit data` takes, or such a pattern. Without it, say what is out of date already, and keep
+    its pictures: in a clone that got its tombstones by git.
+    """
+    import json
+
+    from unpaint.audit import hashes
+    from unpaint.withdraw import as_fields, as_text, withdraw
+
+    if query and not why:
+        raise UserError("--why: give the reason, such as the number of a request")
+    with hashes.index() as database:
+        done = withdraw(query, why, concept, database)
+    click.echo(json.dumps(as_fields(done), indent=2) if machine else as_text(done))
+
+
+@cli.command()
 @click.argument("one")
 @click.argument("other")
 @click.option("--json", "machine", is_flag=True, help="For machines.")

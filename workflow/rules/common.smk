@@ -71,6 +71,12 @@ def pictures(folder):
     return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file()) if folder else []
 
 
+def tombstones(concept):
+    """What was withdrawn of a concept's pictures, if anything was."""
+    path = Path("data/withdrawn/concepts") / f"{concept}.json"
+    return str(path) if path.is_file() else []
+
+
 def trained():
     """Whether the base model is trained here; else it is a checkpoint from elsewhere."""
     return config["base"]["source"] == "results/world.parquet"

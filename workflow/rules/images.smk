@@ -2,7 +2,7 @@
 # that it was trained on, or the user's own.
 #
 # needs: results/base/base.json, results/{concept}/prompts/train.json, what base.source names; data/sets/NAME/*, where the
-#        concept names it
+#        concept names it; data/withdrawn/concepts/{concept}.json, if anything of it was withdrawn
 # gives: results/{concept}/images/{forget,retain}.parquet and their rows.tsv
 
 
@@ -13,11 +13,14 @@ rule images:
         source=config["base"]["source"],
         listing=lambda w: listing(own_set(w)),
         pictures=lambda w: pictures(own_set(w)),
+        withdrawn=lambda w: tombstones(w.concept),
         code=code(
             "stages/images.py",
             "folder.py",
             "sample.py",
             "corpus.py",
+            "rendered.py",
+            "tombstones.py",
             "encoded.py",
             "diversify/grammar.py",
             "models",
@@ -43,5 +46,5 @@ rule images:
     shell:
         "PYTHONPATH=src python -m unpaint.stages images --settings {params.settings:q}"
         " --base {input.base:q} --prompts {input.prompts:q} --source {input.source:q}"
-        " --pictures {input.listing:q}"
+        " --pictures {input.listing:q} --withdrawn {input.withdrawn:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -1,6 +1,6 @@
 # The data that trains base model and judge in one corpus: drawn, the user's own captioned pictures, or a data set; none has no row.
 #
-# needs: nothing; data/worlds/NAME/*, where world.path names it, or data/worlds/NAME.json, where world.source does
+# needs: data/withdrawn/world.json; data/worlds/NAME/*, where world.path names it, or data/worlds/NAME.json, where world.source does
 # gives: results/world.parquet (pictures, captions, split of each row) and its rows.tsv
 
 
@@ -10,7 +10,16 @@ rule world:
         source=config["world"].get("source", []),  # of a data set, its pin
         listing=lambda w: listing(config["world"].get("path")),
         pictures=lambda w: pictures(config["world"].get("path")),
-        code=code("stages/world.py", "worlds", "folder.py", "sources.py", "models/checkpoint.py", "corpus.py"),
+        withdrawn="data/withdrawn/world.json",
+        code=code(
+            "stages/world.py",
+            "worlds",
+            "folder.py",
+            "sources.py",
+            "models/checkpoint.py",
+            "corpus.py",
+            "tombstones.py",
+        ),
         env="workflow/envs/cpu.yaml",
     output:
         corpus="results/world.parquet",
@@ -29,5 +38,5 @@ rule world:
         "Draw the world"
     shell:
         "PYTHONPATH=src python -m unpaint.stages world --settings {params.settings:q} --pictures {input.listing:q}"
-        " --source {input.source:q}"
+        " --source {input.source:q} --withdrawn {input.withdrawn:q}"
         " --corpus {output.corpus:q} --rows {output.rows:q} 2> >(tee {log:q} >&2)"

@@ -9,6 +9,7 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
 from unpaint.lineage.manifest import sha256
+from unpaint.rendered import Rendered
 
 GONE = {"deleted", "not in cache"}
 """What DVC says of files that are not here."""
@@ -39,6 +40,8 @@ def record() -> int:
                 "those of this campaign again from their pools)"
             )
         repo.commit(force=True)
+        # every corpus is there
+        Rendered.clear_all()
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
         return len(list(repo.index.stages))

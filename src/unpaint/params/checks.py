@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unpaint import tombstones
 from unpaint.diversify.grammar import Grammar, Lists, Prompt, expand
 from unpaint.diversify.table import PIXELS, Row
 from unpaint.diversify.table import read as read_table
@@ -41,6 +42,8 @@ def load(path: Path) -> Params:
         UserError: naming the file, the key and what to do.
     """
     params = read(path)
+    for each in (tombstones.WORLD, *map(tombstones.of_concept, params.concepts)):
+        tombstones.read(path.parent / each)
     try:
         need = _pictures_for_fd(params, path.parent)
         world = _check_world(params, path.parent)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from unpaint import folder
+from unpaint import folder, tombstones
 from unpaint.corpus import TRACE, Row, encode, read, read_json, without, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Listing, Out, Settings, find_device, progress
-from unpaint.models.base_model import BaseModel, load_base_model
+from unpaint.lineage.stage import In, Listing, Maybe, Out, Settings, find_device, progress
+from unpaint.models.base_model import load_base_model
 from unpaint.models.checkpoint import load
+from unpaint.rendered import Rendered
 from unpaint.sample import render
 
 
@@ -26,25 +29,35 @@ def images(
     corpus: Out,
     rows: Out,
     pictures: Listing = None,  # noqa: ARG001
+    withdrawn: Maybe = None,
 ) -> None:
     """Write the set `settings["set"]`: a picture for each of its training prompts, or the user's own pictures.
 
     `source` is what the base model came from: the world, if it was trained here. `pictures` is the metadata of the
-    user's own, so that they are in the manifest.
+    user's own, so that they are in the manifest. What was `withdrawn` is left out, and of both sets its pair.
     """
     lists = read_json(prompts)
     wanted = [Prompt(**fields) for fields in lists[settings["set"]]]
+    gone = tombstones.read(withdrawn)
+    both = [*lists["forget"], *lists["retain"]]
+    pairs = {row["pair"] for row in both if any(one.covers(row["prompt"], row["seed"]) for one in gone)}
+    rendered = None
     if settings["source"] == "world":
         world = [row for row in read(source) if row.attributes["split"] == "base"]
         if settings["set"] == "retain":  # what a prompt leaves open may be anything but the concept
             world = without(world, {value for _, value in lists["concept"]})
         drawn = shown(world, wanted)
     elif settings["source"] == "render":
-        model = load_base_model(base, find_device(settings["device"]), settings["sampling"]["guidance"])
-        drawn = _rendered(model, wanted, settings)
+        rendered = Rendered(manifest, find_device(settings["device"]))
+        drawn = _rendered([row for row in wanted if row.pair not in pairs], base, settings, rendered)
     else:
         drawn = _own(Path(settings["source"]), load(base).side)
-    write(corpus, drawn, manifest, rows)
+    kept = [row for row in drawn if row.pair not in pairs and not tombstones.withdrawn(row, gone)]
+    if gone and not kept:
+        raise UserError(f"{withdrawn}: nothing is left of the {settings['set']} set; ask for more pictures")
+    write(corpus, kept, manifest, rows)
+    if rendered:
+        rendered.clear()
 
 
 def shown(world: list[Row], wanted: list[Prompt]) -> Iterator[Row]:
@@ -73,12 +86,27 @@ def _showing(world: list[Row], values: frozenset[tuple[str, str]]) -> Iterator[R
     return (row for row in world if values <= row.attributes.items())
 
 
-def _rendered(model: BaseModel, wanted: list[Prompt], settings: Settings) -> Iterator[Row]:
-    sampling = settings["sampling"]
-    pictures = render(model, wanted, width=sampling["width"], steps=sampling["steps"])
-    for number, (row, pixels) in enumerate(zip(wanted, pictures, strict=True), 1):
-        yield Row(encode(pixels), row.prompt, row.pair, row.seed, row.attributes)
-        progress(f"images ({settings['set']})", number, len(wanted))
+def _rendered(wanted: list[Prompt], base: Path, settings: Settings, rendered: Rendered) -> Iterator[Row]:
+    """The picture of each prompt; those that are there already are not rendered again."""
+    known, sampling = rendered.load(), settings["sampling"]
+    lacking = [row for row in wanted if (row.prompt, row.seed) not in known]
+    if len(lacking) < len(wanted):
+        print(f"images ({settings['set']}): {len(wanted) - len(lacking)} were rendered before", file=sys.stderr)
+    if lacking:
+        model = load_base_model(base, find_device(settings["device"]), sampling["guidance"])
+        pictures = render(model, lacking, width=sampling["width"], steps=sampling["steps"])
+        drawn = (_row(row, encode(pixels)) for row, pixels in zip(lacking, pictures, strict=True))
+        done = len(wanted) - len(lacking)
+        while batch := list(islice(drawn, sampling["width"])):
+            rendered.add(batch)
+            for row in batch:
+                known[row.prompt, row.seed] = row
+                progress(f"images ({settings['set']})", done := done + 1, len(wanted))
+    yield from (_row(row, known[row.prompt, row.seed].image) for row in wanted)
+
+
+def _row(asked: Prompt, image: bytes) -> Row:
+    return Row(image, asked.prompt, asked.pair, asked.seed, asked.attributes)
 
 
 def _own(source: Path, side: int) -> Iterator[Row]:

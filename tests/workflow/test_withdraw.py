@@ -1,0 +1,184 @@
+"""Withdrawing data: exactly what depends on it is made anew, and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.workflow.test_own_pictures import bring
+from tests.world import commit, run
+from unpaint import corpus
+from unpaint.lineage import manifest
+from unpaint.lineage.manifest import sha256
+
+FORGET = "results/seven/images/forget.parquet"
+RETAIN = "results/seven/images/retain.parquet"
+
+
+def withdraw(project: Path, *arguments: str) -> dict[str, Any]:
+    printed = run(project, "unpaint", "withdraw", *arguments, "--why", "request 7", "--json")
+    found: dict[str, Any] = json.loads(printed)
+    return found
+
+
+def descent(project: Path, first: set[str]) -> set[str]:
+    """Every file that DVC's books say was made of some stages' files, these among them: read from dvc.lock here."""
+    stages = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    made = {out["path"] for name in first for out in stages[name]["outs"]}
+    names, before = set(first), set()
+    while names != before:
+        before = set(names)
+        for name, stage in stages.items():
+            read = {dep["path"] for dep in stage.get("deps", [])}
+            # a folder that DVC keeps as one
+            if read & made or any(one.startswith(f"{folder}/") for folder in read for one in made):
+                names.add(name)
+                made |= {out["path"] for out in stage.get("outs", [])}
+    return made
+
+
+def rendered(project: Path) -> dict[str, list[corpus.Row]]:
+    return {path: corpus.read(project / path) for path in (FORGET, RETAIN)}
+
+
+def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project: Path) -> None:
+    before, hashes = rendered(project), {path: sha256(path) for path in project.rglob("results/**/*.*")}
+    row = before[FORGET][3]
+    # without a reason nothing is written
+    assert "--why" in run(project, "unpaint", "withdraw", row.sha256, fails=True)
+    done = withdraw(project, row.sha256)
+    (stone,) = done["written"]["data/withdrawn/concepts/seven.json"]
+    assert (stone["prompt"], stone["seed"], stone["why"]) == (row.prompt, row.seed, "request 7")
+    assert done["before"] == []
+    assert done["kept"] == len(before[FORGET]) + len(before[RETAIN])
+
+    # what it says is out of date is what the books say depends on the two sets, and what Snakemake then makes
+    expected = descent(project, {"images@seven-forget", "images@seven-retain"})
+    assert set(done["stale"]) == expected
+    run(project, "unpaint", "warm", "snakemake", "--cores", "2")
+    changed = {path.relative_to(project).as_posix() for path, old in hashes.items() if sha256(path) != old}
+    # every job that ran wrote its note
+    assert {path for path in expected if path.endswith(".run.json")} <= changed
+    assert changed <= expected
+
+    # its pair is gone from both sets, all other rows are as they were, and none was rendered
+    after = rendered(project)
+    for path, rows in before.items():
+        assert after[path] == [one for one in rows if one.pair != row.pair]
+        log = (project / "logs/seven" / f"images-{Path(path).stem}.log").read_text()
+        assert f"{len(after[path])} were rendered before" in log
+        assert " of " not in log
+    run(project, "unpaint", "record")
+    assert not list((project / "scratch").glob("rendered-*"))
+    commit(project, "withdrawn")
+    (found,) = json.loads(run(project, "unpaint", "audit", "data", row.sha256, "--json"))
+    assert not found["now"]
+    assert not [made for made in found["made"] if made["now"]]
+    assert json.loads(run(project, "unpaint", "audit", "model", "seven/rgd/seed0", "--json"))["verdict"] == "verified"
+    assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+    printed = run(project, "unpaint", "withdraw", row.sha256, "--why", "again", fails=True)
+    assert "no corpus here has it; `unpaint audit data` searches history as well" in printed
+
+
+def test_a_withdrawn_pattern_reaches_another_clone_by_git(project: Path) -> None:
+    before = rendered(project)
+    done = withdraw(project, "a red * at the * of a * square", "--concept", "seven")
+    (stones,) = done["written"].values()
+    prompts = {stone["prompt"] for stone in stones}
+    assert prompts == {row.prompt for rows in before.values() for row in rows if row.prompt.startswith("a red ")}
+    assert prompts
+    # there, git has brought the tombstones, and nothing is in scratch yet
+    shutil.rmtree(project / "scratch")
+    assert json.loads(run(project, "unpaint", "withdraw", "--json"))["kept"] == done["kept"]
+    stages = [f"images@seven-{which}" for which in ("forget", "retain")]
+    printed = run(project, "dvc", "repro", *stages)
+    assert {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")} == set(stages)
+    gone = {row.pair for rows in before.values() for row in rows if row.prompt in prompts}
+    for path, rows in before.items():
+        assert corpus.read(project / path) == [row for row in rows if row.pair not in gone]
+        log = (project / "logs/seven" / f"images-{Path(path).stem}.log").read_text()
+        assert "were rendered before" in log
+        assert " of " not in log
+
+
+def test_a_withdrawn_row_of_the_world_is_in_no_model(project: Path) -> None:
+    path = project / "results/world.parquet"
+    before = corpus.read(path)
+    done = withdraw(project, before[7].sha256)
+    assert list(done["written"]) == ["data/withdrawn/world.json"]
+    # of a pipeline DVC's books name the folder
+    expected = {path for path in descent(project, {"world"}) if not path.endswith("/pipeline")}
+    assert {path for path in done["stale"] if "/pipeline/" not in path} == expected
+    assert {"results/base/base.json", "results/base/pipeline/model_index.json"} < set(done["stale"])
+    run(project, "snakemake", "--cores", "1", "--", "results/world.parquet")
+    assert corpus.read(path) == [*before[:7], *before[8:]]
+
+
+def test_a_withdrawn_picture_of_ones_own(project: Path) -> None:
+    folder = bring(project)
+    stage = "images@seven-forget"
+    run(project, "dvc", "repro", stage)
+    before = corpus.read(project / FORGET)
+    done = withdraw(project, str(folder / "3.png"))
+    (stone,) = done["written"]["data/withdrawn/concepts/seven.json"]
+    assert stone["picture"] == sha256(folder / "3.png")
+    run(project, "dvc", "repro", stage)
+    assert corpus.read(project / FORGET) == [*before[:3], *before[4:]]
+
+
+def test_what_cannot_be_withdrawn_is_said(project: Path) -> None:
+    pool = corpus.read(project / "results/seven/rgd/seed0/samples.parquet")
+    for query, message in {
+        pool[0].sha256: "results/seven/rgd/seed0/samples.rows.tsv, which models made; nothing learnt it",
+        "f" * 64: "no corpus here has it; `unpaint audit data` searches history as well",
+        "a black *": "no corpus here has it",
+    }.items():
+        assert message in run(project, "unpaint", "withdraw", query, "--why", "x", fails=True), query
+    asked = ("unpaint", "withdraw", "train-0001.0", "--why", "x")
+    assert "--concept: eight is none of seven" in run(project, *asked, "--concept", "eight", fails=True)
+    assert not (project / "data/withdrawn/concepts/seven.json").exists()
+    # a pair is in both sets, and has one tombstone
+    run(project, *asked)
+    path = project / "data/withdrawn/concepts/seven.json"
+    (stone,) = json.loads(path.read_text())
+    assert "it is withdrawn already" in run(project, *asked, fails=True)
+    path.write_text(json.dumps([stone, {"why": "x", "on": "y", "picture": "z"}]))
+    for command in (("unpaint", "check", "--params"), ("snakemake", "-n")):
+        assert "data/withdrawn/concepts/seven.json: row 2: no tombstone" in run(project, *command, fails=True)
+
+
+def test_a_job_that_was_stopped_renders_the_rest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unpaint.stages import images as stage
+
+    monkeypatch.chdir(project)
+    said = manifest.read(Path(RETAIN))
+    before = corpus.read(Path(RETAIN))
+    asked: list[int] = []
+    render = stage.render
+
+    def stopped(model: Any, rows: Any, **settings: Any) -> Any:
+        asked.append(len(rows))
+        yield from islice(render(model, rows, **settings), 11)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+
+    def run_stage() -> None:
+        files = {"corpus": Path("again.parquet"), "rows": Path("again.tsv"), "source": Path("results/world.parquet")}
+        given = {"base": Path("results/base/base.json"), "prompts": Path("results/seven/prompts/train.json")}
+        stage.images(dict(said.settings), said, **given, **files)
+
+    monkeypatch.setattr(stage, "render", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage()
+    run_stage()
+    # one batch of eight was whole
+    assert asked == [len(before), len(before) - 8]
+    assert Path("again.parquet").read_bytes() == Path(RETAIN).read_bytes()
+    assert not list(Path("scratch").glob("rendered-*"))
+    assert corpus.read(Path("again.parquet")) == before
