@@ -370,7 +370,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             1,
             f"{CONCEPT}: test: 27 retain pictures; FD needs 128, twice the width of the judge's features",
         ),
-        (["world", "images", "reference"], 5, "world.images.reference: FD needs 128 pictures, twice the width of the"),
+        (["world", "images", "reference"], 5, "world.images.reference: 5 pictures; FD needs 128, twice the width of the judge's"),
         (
             ["world", "images", "reference"],
             3000,

@@ -313,6 +313,7 @@ SINGLE = {
     ("oracles", "concepts"),
     ("oracles", "seeds"),
     ("methods", "graddiff", "settle"),
+    ("evaluation", "inception"),
     ("concepts", "seven", "table"),
     ("concepts", "seven", "images", "forget"),
     ("concepts", "seven", "images", "retain"),

@@ -60,6 +60,12 @@ def table_of(wildcards):
     return [] if table == "none" else table
 
 
+def inception():
+    """The weights that FID is taken with, if it is asked for."""
+    path = config["evaluation"]["inception"]
+    return [] if path == "none" else path
+
+
 def listing(folder):
     """The metadata file of a folder of own pictures; none for what the base model renders or the world draws."""
     names = ("metadata.jsonl", "metadata.csv")

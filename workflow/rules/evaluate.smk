@@ -1,6 +1,7 @@
 # Score a pool by the judge, with intervals, paired against the base model's pool.
 #
-# needs: the pool, the judge and its features of real pictures, results/{concept}/prompts/test.json
+# needs: the pool, the judge and its features of real pictures, results/{concept}/prompts/test.json; data/inception/NAME.pth,
+#        if FID is asked for
 # gives: metrics.json beside the pool, and results/judgements/*.parquet (the judge's answers picture by picture)
 
 
@@ -13,6 +14,7 @@ rule evaluate:
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/{method}/seed{seed}/samples.parquet",
         base="results/judgements/{concept}.base.parquet",
+        inception=inception(),
         code=code("stages/evaluate.py", "evaluate", "corpus.py"),
         env="workflow/envs/torch.yaml",
     output:
@@ -37,6 +39,7 @@ rule evaluate:
         "PYTHONPATH=src python -m unpaint.stages evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
         " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q} --base {input.base:q}"
+        " --inception {input.inception:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"
 
 
@@ -48,6 +51,7 @@ rule evaluate_base:
         reference="results/judge/reference.parquet",
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/base/samples.parquet",
+        inception=inception(),
         code=rules.evaluate.input.code,
         env="workflow/envs/torch.yaml",
     output:
@@ -71,4 +75,5 @@ rule evaluate_base:
         "PYTHONPATH=src python -m unpaint.stages evaluate --settings {params.settings:q}"
         " --judge {input.judge:q} --judge-config {input.config:q} --judge-weights {input.weights:q}"
         " --reference {input.reference:q} --prompts {input.prompts:q} --pool {input.pool:q}"
+        " --inception {input.inception:q}"
         " --metrics {output.metrics:q} --judged {output.judged:q} 2> >(tee {log:q} >&2)"

@@ -2,7 +2,7 @@
 # the world's reference split.
 #
 # needs: results/world.parquet, results/base/base.json (random latents of its autoencoder are pictures of nothing), and
-#        what judge.source names: the world again, or data/judges/NAME.json
+#        what judge.source names: the world again, or data/judges/NAME.json; data/inception/NAME.pth, if FID is asked for
 # gives: results/judge/judge.json (its accuracy), the model in open_clip's layout, its features of held-out real pictures
 
 
@@ -11,6 +11,7 @@ rule judge:
         world="results/world.parquet",
         source=config["judge"]["source"],
         base="results/base/base.json",
+        inception=inception(),
         code=code(
             "stages/judge.py",
             "sources.py",
@@ -20,6 +21,7 @@ rule judge:
             "train/strokes.py",
             "train/photographs.py",
             "train/fit.py",
+            "evaluate/inception.py",
             "evaluate/judge.py",
             "evaluate/reference.py",
             "evaluate/statistics.py",
@@ -52,6 +54,6 @@ rule judge:
     shell:
         "PYTHONPATH=src python -m unpaint.stages judge --settings {params.settings:q}"
         " --world {input.world:q} --source {input.source:q}"
-        " --base {input.base:q}"
+        " --base {input.base:q} --inception {input.inception:q}"
         " --judge {output.judge:q} --config {output.config:q} --weights {output.weights:q}"
         " --reference {output.reference:q} 2> >(tee {log:q} >&2)"

@@ -59,6 +59,7 @@ use rule evaluate as evaluate_model with:
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/models/{model}/samples.parquet",
         base="results/judgements/{concept}.base.parquet",
+        inception=inception(),
         code=rules.evaluate.input.code + ["workflow/rules/model.smk"],
         env="workflow/envs/torch.yaml",
     output:

@@ -78,6 +78,7 @@ use rule evaluate as evaluate_retrain with:
         prompts="results/{concept}/prompts/test.json",
         pool="results/{concept}/retrain/seed{seed}/samples.parquet",
         base="results/judgements/{concept}.base.parquet",
+        inception=inception(),
         code=rules.evaluate.input.code + ["workflow/rules/retrain.smk"],
         env="workflow/envs/torch.yaml",
     output:

@@ -37,19 +37,28 @@ def distance(features: Floats, base: Floats, reference: Floats, pools: int = 1) 
     Raises:
         UserError: too few pictures for the width of the features.
     """
-    need = 2 * features.shape[1]
-    if min(len(features), len(reference)) < need:
-        raise UserError(
-            f"FD: {len(features)} retain pictures and {len(reference)} reference pictures; features of width "
-            f"{features.shape[1]} need at least {need} of each: raise test.images_per_prompt.retain or "
-            "world.images.reference"
-        )
+    refuse_few("FD", features, reference)
     value, error = jackknife(lambda groups: _kept(features, reference, groups, pools), GROUPS)
     delta, delta_error = jackknife(
         lambda groups: _kept(features, reference, groups, pools) - _kept(base, reference, groups, pools), GROUPS
     )
     half, delta_half = Z * error, Z * delta_error
     return Score(value, value - half, value + half, len(features), delta, delta - delta_half, delta + delta_half)
+
+
+def refuse_few(name: str, features: Floats, reference: Floats) -> None:
+    """Refuse a distance of samples too small for a covariance of full rank with a margin.
+
+    Raises:
+        UserError: fewer than two pictures per feature.
+    """
+    need = 2 * features.shape[1]
+    if min(len(features), len(reference)) < need:
+        raise UserError(
+            f"{name}: {len(features)} retain pictures and {len(reference)} reference pictures; features of width "
+            f"{features.shape[1]} need at least {need} of each: raise test.images_per_prompt.retain or "
+            "world.images.reference"
+        )
 
 
 def between(first: Floats, second: Floats) -> tuple[float, float, float]:

@@ -13,6 +13,9 @@ from unpaint.errors import UserError
 from unpaint.evaluate.statistics import Floats
 from unpaint.lineage.manifest import KEY, Manifest
 
+COLUMNS = ["set", "prompt", "seed", "asked", "answers", "alignment", "features", "findings"]
+"""What is read of a file; Inception's features are of use to FID alone."""
+
 
 @dataclass(frozen=True)
 class Judgements:
@@ -47,8 +50,12 @@ class Judgements:
         return [row for row, given in enumerate(self.sets) if given == name]
 
 
-def write(path: Path, judged: Judgements, manifest: Manifest) -> None:
-    """Write as Parquet with the manifest in the schema's metadata."""
+def write(path: Path, judged: Judgements, manifest: Manifest, inception: Floats | None = None) -> None:
+    """Write as Parquet with the manifest in the schema's metadata.
+
+    Args:
+        inception: Inception's features (n, 2048) of the retain pictures, for FID.
+    """
     table = arrow.table(
         {
             "set": judged.sets,
@@ -61,6 +68,11 @@ def write(path: Path, judged: Judgements, manifest: Manifest) -> None:
             "findings": arrow.array(judged.findings, arrow.list_(arrow.string())),
         }
     )
+    if inception is not None:
+        kept: list[Floats | None] = [None] * len(judged.sets)
+        for row, given in zip(judged.rows("retain"), inception.astype(np.float32), strict=True):
+            kept[row] = given
+        table = table.append_column("inception", arrow.array(kept))
     parquet.write_table(table.replace_schema_metadata({KEY: manifest.dumps()}), path, compression="zstd")
 
 
@@ -71,7 +83,7 @@ def read(path: Path) -> Judgements:
         UserError: not a readable file of judgements.
     """
     try:
-        table = parquet.read_table(path).to_pydict()
+        table = parquet.read_table(path, columns=COLUMNS).to_pydict()
         return Judgements(
             table["set"],
             table["prompt"],

@@ -23,7 +23,11 @@ class Reference:
     features: Floats
 
     def showing(self, asked: Sequence[Mapping[str, str]]) -> Floats:
-        """The features of the pictures whose every value some of the prompts `asked` for.
+        """The features of the pictures of `rows`."""
+        return self.features[self.rows(asked)]
+
+    def rows(self, asked: Sequence[Mapping[str, str]]) -> list[int]:
+        """The pictures whose every value some of the prompts `asked` for.
 
         A dimension in which nothing real is asked for (the concept was dropped) is free.
         """
@@ -33,12 +37,14 @@ class Reference:
             wanted = {values[name] for values in asked}
             if wanted & {self.attributes[row][name] for row in rows}:
                 rows = [row for row in rows if self.attributes[row][name] in wanted]
-        return self.features[rows]
+        return rows
 
 
-def write(path: Path, reference: Reference, manifest: Manifest) -> None:
-    """Write as Parquet with the manifest in the schema's metadata."""
+def write(path: Path, reference: Reference, manifest: Manifest, inception: Floats | None = None) -> None:
+    """Write as Parquet with the manifest in the schema's metadata; Inception's features (n, 2048) too, if given."""
     table = arrow.table({"attributes": reference.attributes, "features": list(reference.features.astype(np.float32))})
+    if inception is not None:
+        table = table.append_column("inception", arrow.array(list(inception.astype(np.float32))))
     parquet.write_table(table.replace_schema_metadata({KEY: manifest.dumps()}), path, compression="zstd")
 
 
@@ -49,7 +55,7 @@ def read(path: Path) -> Reference:
         UserError: not a readable file of reference features.
     """
     try:
-        table = parquet.read_table(path).to_pydict()
+        table = parquet.read_table(path, columns=["attributes", "features"]).to_pydict()
         return Reference(table["attributes"], np.asarray(table["features"], dtype=np.float64))
     except (OSError, arrow.ArrowException, KeyError):
         raise UserError(f"{path}: not a readable file of reference features; restore it or make it again") from None

@@ -13,7 +13,7 @@ from typing import Any
 
 from unpaint.errors import UserError, some
 
-CHOICES = {"data/sets", "data/tables", "data/withdrawn/concepts", "data/worlds"}
+CHOICES = {"data/inception", "data/sets", "data/tables", "data/withdrawn/concepts", "data/worlds"}
 """Folders of what a user brings: a stage depends on all of it, and which of it is read, if any, is a parameter."""
 
 

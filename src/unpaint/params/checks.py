@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from unpaint.sources import Pins
     from unpaint.worlds import World as Shown
 
-WIDTH = "the width of the judge's features (judge.embedding)"
 
 
 def load(path: Path) -> Params:
@@ -45,7 +44,7 @@ def load(path: Path) -> Params:
     for each in (tombstones.WORLD, *map(tombstones.of_concept, params.concepts)):
         tombstones.read(path.parent / each)
     try:
-        need = _pictures_for_fd(params, path.parent)
+        need, why = _pictures_for_distances(params, path.parent)
         world = _check_world(params, path.parent)
         _check_models(params, path.parent, world)
         _check_proposals(params, path.parent)
@@ -55,7 +54,7 @@ def load(path: Path) -> Params:
     for name, concept in params.concepts.items():
         try:
             if need:
-                _check_reference(lists[name]["test"], world, need)
+                _check_reference(lists[name]["test"], world, need, why)
             _check_sets(params, concept, lists[name]["train"], world, path.parent)
         except UserError as error:
             raise UserError(f"{path}: concepts.{name}: {error}") from None
@@ -90,19 +89,35 @@ def _expanded(params: Params, path: Path) -> dict[str, dict[str, Lists]]:
     return lists
 
 
-def _pictures_for_fd(params: Params, root: Path) -> int:
-    """How many pictures FD needs, twice the width of the judge's features; 0 where no real ones are given."""
+def _pictures_for_distances(params: Params, root: Path) -> tuple[int, str]:
+    """How many pictures FD needs, or FID if it is asked for, and why; 0 where no real ones are given."""
     from unpaint.sources import JUDGES
 
     if isinstance(params.judge, JudgeTraining):
         width = params.judge.embedding
     else:
         width = _pin(JUDGES, root, "judge.source", params.judge.source)["embedding"]
+    name, whose = "FD", "the judge's features (judge.embedding)"
+    if params.evaluation.inception != "none":
+        if isinstance(params.world, NoWorld):
+            raise UserError(
+                "evaluation.inception: FID is the distance to real pictures, and there are none (world.kind: none); "
+                "write none, or give a world"
+            )
+        from unpaint.evaluate import inception
+
+        try:
+            inception.refuse_other(root / params.evaluation.inception)
+        except UserError as error:
+            raise UserError(f"evaluation.inception: {error}") from None
+        if inception.WIDTH > width:
+            name, whose, width = "FID", "Inception's features (evaluation.inception)", inception.WIDTH
     if isinstance(params.world, NoWorld):
-        return 0
+        return 0, ""
+    why = f"{name} needs {2 * width}, twice the width of {whose}"
     if params.world.images.reference < 2 * width:
-        raise UserError(f"world.images.reference: FD needs {2 * width} pictures, twice {WIDTH}")
-    return 2 * width
+        raise UserError(f"world.images.reference: {params.world.images.reference} pictures; {why}")
+    return 2 * width, why
 
 
 def _check_world(params: Params, root: Path) -> Shown:
@@ -268,10 +283,10 @@ def _refuse_without_label_of_none(params: Params, where: str) -> None:
         raise UserError(f"{asked[0]}: {where} was trained without a label of no class; write {neutral}")
 
 
-def _check_reference(test: Lists, world: Shown, need: int) -> None:
-    """FD compares a concept's retain pictures with held-out real ones of the same values; there must be enough."""
+def _check_reference(test: Lists, world: Shown, need: int, why: str) -> None:
+    """A concept's retain pictures are held against real ones of the same values; there must be enough of both."""
     if len(test.retain) < need:
-        raise UserError(f"test: {len(test.retain)} retain pictures; FD needs {need}, twice {WIDTH}")
+        raise UserError(f"test: {len(test.retain)} retain pictures; {why}")
     wanted = {
         name: values
         for name in test.retain[0].attributes
@@ -279,8 +294,8 @@ def _check_reference(test: Lists, world: Shown, need: int) -> None:
     }
     if (found := world.held_out(wanted)) < need:
         raise UserError(
-            f"test: about {found:.0f} held-out real pictures show what the retain prompts ask for; FD needs {need}, "
-            f"twice {WIDTH}: raise world.images.reference, or give the grammar more test values"
+            f"test: about {found:.0f} held-out real pictures show what the retain prompts ask for; {why}: "
+            "raise world.images.reference, or give the grammar more test values"
         )
 
 

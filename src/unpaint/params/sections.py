@@ -17,6 +17,7 @@ WORLD_FILE, PIN = "results/world.parquet", r"^data/checkpoints/[^/{}.][^/{}]*\.j
 TABLE = r"^(none|data/tables/[^/{}.][^/{}]*\.csv)$"
 DATASET_PIN = r"^data/worlds/[^/{}.][^/{}]*\.json$"
 LANGUAGE_PIN = r"^data/language/[^/{}.][^/{}]*\.json$"
+INCEPTION = r"^(none|data/inception/[^/{}.][^/{}]*\.pth)$"
 JUDGE_PIN = r"^data/judges/[^/{}.][^/{}]*\.json$"
 PATTERNS = {
     NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
@@ -26,6 +27,7 @@ PATTERNS = {
     DATASET_PIN: "give the pin of a data set, data/worlds/NAME.json",
     LANGUAGE_PIN: "give the pin of a language model, data/language/NAME.json",
     TABLE: "give none, or data/tables/NAME.csv without braces; move the table there",
+    INCEPTION: "give none, or data/inception/NAME.pth without braces; put the weights there",
     PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a checkpoint, data/checkpoints/NAME.json",
     JUDGE_PIN: f"give {WORLD_FILE} (what it is trained on), or the pin of a published one, data/judges/NAME.json",
 }
@@ -527,6 +529,9 @@ class Evaluation(Section):
     minimum_accuracy: Annotated[float, Field(ge=0, le=1)] = Field(
         description="of the judge on held-out real pictures, or, where there are none, of what it says of the base "
         "model's; below it, evaluation refuses to score"
+    )
+    inception: Annotated[str, StringConstraints(pattern=INCEPTION)] = Field(
+        description="none, or the weights that FID is defined on, data/inception/NAME.pth: then it is taken too"
     )
 
 

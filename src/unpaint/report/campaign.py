@@ -78,6 +78,7 @@ METRICS = (
     Metric("AS", "alignment score", "cosine of picture and prompt, retain prompts", 1, 4, +1),
     Metric("table", "UA on the prompt table", "pictures of others' prompts that do not show the concept", 100, 1, +1),
     Metric("FD", "Fréchet distance", "of retain pictures to held-out real ones; lower is better", 1, 4, -1),
+    Metric("FID", "Fréchet Inception distance", "of retain pictures to held-out real ones; lower is better", 1, 2, -1),
     Metric("CMMD", "CLIP kernel distance", "of retain pictures to held-out real ones; lower is better", 1, 3, -1),
     Metric(
         "drift",

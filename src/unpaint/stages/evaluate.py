@@ -11,7 +11,8 @@ from torch import Tensor
 
 from unpaint.corpus import Row, read, read_json
 from unpaint.errors import UserError
-from unpaint.evaluate import cmmd, judgements
+from unpaint.evaluate import cmmd, fid, judgements
+from unpaint.evaluate import inception as inceptions
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.accuracy import Targets
 from unpaint.evaluate.judge import Judge, ask, refuse_long
@@ -19,7 +20,7 @@ from unpaint.evaluate.judgements import Judgements
 from unpaint.evaluate.nudity import NudeNet
 from unpaint.evaluate.scores import outcomes, score
 from unpaint.lineage.manifest import KEY, Manifest, write_json
-from unpaint.lineage.stage import In, Out, Settings, find_device
+from unpaint.lineage.stage import In, Maybe, Out, Settings, find_device
 
 Questions = Mapping[str, Mapping[str, Any]]
 """How it is found out what a picture shows, by dimension: see `Asked` of unpaint.params."""
@@ -36,10 +37,14 @@ def evaluate(
     prompts: In,
     pool: In,
     base: In | None = None,
+    inception: Maybe = None,
     metrics: Out,
     judged: Out,
 ) -> None:
-    """Write metrics.json and the judge's answers; `base` holds those on the base model's pool (none: this is it)."""
+    """Write metrics.json and the judge's answers; `base` holds those on the base model's pool (none: this is it).
+
+    `inception` are the weights that FID is taken with, if it is asked for.
+    """
     wanted, questions, report = settings["evaluation"], settings["questions"], read_json(judge)
     lists, held_out = read_json(prompts), references.read(reference)
     targets: Targets = [tuple(target) for target in lists["concept"]]
@@ -53,18 +58,27 @@ def evaluate(
         _refuse_poor(report["accuracy"], [name for name in asked if "text" in asked[name]], wanted["minimum_accuracy"])
     # every value of the world is an answer, whatever the grammar names: so scores of two grammars can be compared
     values = {name: sorted({shown[name] for shown in held_out.attributes}) for name in report["accuracy"]}
-    clip = Judge.load(judge_config, judge_weights, find_device(settings["device"]))
+    device = find_device(settings["device"])
+    clip = Judge.load(judge_config, judge_weights, device)
     detectors = {name: NudeNet(one["labels"], one["threshold"]) for name, one in asked.items() if "detector" in one}
-    found = _judge(clip, read(pool), {**lists["values"], **values}, asked, targets, detectors, wanted["batch"])
-    judgements.write(judged, found, manifest)
+    rows = read(pool)
+    found = _judge(clip, rows, {**lists["values"], **values}, asked, targets, detectors, wanted["batch"])
+    retain = found.rows("retain")
+    kept = None
+    if inception:
+        kept = inceptions.features(inceptions.load(inception, device), [rows[row] for row in retain], device)
+    judgements.write(judged, found, manifest, kept)
     before = found if base is None else judgements.read(base)
     judgements.paired(found, before)
     if not {name for name, _ in targets} <= set(report["accuracy"]):
         _refuse_blind(before, targets, wanted["minimum_accuracy"])
-    real = held_out.showing([row["attributes"] for row in lists["retain"]])
+    shown = held_out.rows([row["attributes"] for row in lists["retain"]])
+    real = held_out.features[shown]
     scores = score(found, before, before, targets, real)
+    if kept is not None:
+        there = inceptions.read(reference)[shown]
+        scores["FID"] = fid.distance(kept, kept if base is None else inceptions.read(base), there)
     if len(real) and report["repository"] == cmmd.REPOSITORY:
-        retain = found.rows("retain")
         scores["CMMD"] = cmmd.distance(found.features[retain], before.features[retain], real)
     write_json(
         metrics,

@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unpaint.corpus import Row, read, stack
+from unpaint.evaluate import inception as inceptions
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judge import Judge, ask, refuse_long
 from unpaint.lineage.manifest import KEY, Manifest, write_json, write_text
-from unpaint.lineage.stage import In, Out, Settings, find_device, progress
+from unpaint.lineage.stage import In, Maybe, Out, Settings, find_device, progress
 from unpaint.models.checkpoint import load
 from unpaint.params import JudgeTraining, Question
 from unpaint.resume import Resume
@@ -33,6 +34,7 @@ def judge(
     world: In,
     source: In,
     base: In,
+    inception: Maybe = None,
     judge: Out,
     config: Out,
     weights: Out,
@@ -40,7 +42,8 @@ def judge(
 ) -> None:
     """Write the model in open_clip's layout, its features of held-out real pictures, its accuracy, where it is from.
 
-    `source` is the world again, on which it is trained, or the pin of a published one.
+    `source` is the world again, on which it is trained, or the pin of a published one. `inception` are the weights that
+    FID is taken with, if it is asked for: the reference then carries its features too.
     """
     rows = read(world)
     # presence and detectors are no questions with an answer for every real picture
@@ -54,13 +57,15 @@ def judge(
         repository = None
         _train(settings, manifest, rows, questions, base, config, weights)
     held_out = [row for row in rows if row.attributes["split"] == "reference"]
-    clip = Judge.load(config, weights, find_device(settings["device"]))
+    device = find_device(settings["device"])
+    clip = Judge.load(config, weights, device)
     features = clip.image_features([row.pixels for row in held_out], settings["judge"].get("batch", BATCH))
     known = {name: question for name, question in questions.items() if held_out and name in held_out[0].attributes}
     accuracy = measure(clip, held_out, features, known)
     # Parquet has no column without fields
     real = [{name: row.attributes[name] for name in ("split", *known)} for row in held_out]
-    references.write(reference, references.Reference(real, features.double().numpy()), manifest)
+    kept = inceptions.features(inceptions.load(inception, device), held_out, device) if inception else None
+    references.write(reference, references.Reference(real, features.double().numpy()), manifest, kept)
     said = {"accuracy": accuracy, "n": len(held_out), "repository": repository}
     write_json(judge, {KEY: manifest.as_dict(), **said})
 
