@@ -349,3 +349,20 @@ def build(family, tokenizer, folder):
         index = folder / "model_index.json"
         index.write_text(json.dumps({**json.loads(index.read_text()), "id2label": named}))
     return pipeline
+
+
+def inception_tensors() -> dict[str, torch.Tensor]:
+    """Random weights of FID's Inception network under the published names, of a size that keeps activations alive."""
+    from unittest.mock import patch
+
+    from pytorch_fid import inception
+
+    with patch.object(inception, "load_state_dict_from_url"), patch("torchvision.models.Inception3.load_state_dict"):
+        layout = inception.fid_inception_v3().state_dict()
+    generator = torch.Generator().manual_seed(0)
+    return {
+        name: torch.ones_like(given)
+        if given.ndim < 2
+        else torch.randn(given.shape, generator=generator) * (2 / given[0].numel()) ** 0.5
+        for name, given in layout.items()
+    }

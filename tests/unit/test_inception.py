@@ -1,4 +1,4 @@
-"""The Inception network on random weights in the published layout: another port's features, and none but its weights."""
+"""The Inception network on random weights in the published layout: another port's features; no other weights."""
 
 import os
 import pickle
@@ -10,6 +10,7 @@ import torch
 from pytorch_fid import inception as port
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
+from tests.checkpoints import inception_tensors
 from unpaint.corpus import Row, encode
 from unpaint.errors import UserError
 from unpaint.evaluate import inception, judgements
@@ -23,16 +24,7 @@ SIDE = 16
 
 @pytest.fixture(scope="module")
 def tensors():
-    """Random weights under the published names, of a size that keeps activations alive."""
-    generator = torch.Generator().manual_seed(0)
-    with patch.object(port, "load_state_dict_from_url"), patch("torchvision.models.Inception3.load_state_dict"):
-        layout = port.fid_inception_v3().state_dict()
-    return {
-        name: torch.ones_like(given)
-        if given.ndim < 2
-        else torch.randn(given.shape, generator=generator) * (2 / given[0].numel()) ** 0.5
-        for name, given in layout.items()
-    }
+    return inception_tensors()
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["zip", "as published, before torch 1.6"])
@@ -92,7 +84,7 @@ def test_pictures_of_whole_numbers_alone_are_taken(network):
 
 def test_the_weights_are_those_of_the_literature():
     assert inception.NAME.endswith(f"-{inception.SHA256[:8]}.pth")
-    assert inception.NAME == port.FID_WEIGHTS_URL.rpartition("/")[2]
+    assert port.FID_WEIGHTS_URL.rpartition("/")[2] == inception.NAME
 
 
 def test_other_weights_are_refused_with_both_hashes(weights):
@@ -102,7 +94,9 @@ def test_other_weights_are_refused_with_both_hashes(weights):
 
 
 def test_a_missing_file_is_told_what_it_is_and_where_it_is_to_be_had(tmp_path):
-    with pytest.raises(UserError, match=rf"is missing: .* put {inception.NAME} there, from the releases of pytorch-fid"):
+    with pytest.raises(
+        UserError, match=rf"is missing: .* put {inception.NAME} there, from the releases of pytorch-fid"
+    ):
         inception.load(tmp_path / "none.pth", "cpu")
 
 

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from unpaint import params
 from unpaint.errors import UserError
+from unpaint.lineage.manifest import sha256
 from unpaint.params import reading
 
 ROOT = Path(__file__).parents[2]
@@ -370,7 +371,11 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
             1,
             f"{CONCEPT}: test: 27 retain pictures; FD needs 128, twice the width of the judge's features",
         ),
-        (["world", "images", "reference"], 5, "world.images.reference: 5 pictures; FD needs 128, twice the width of the judge's"),
+        (
+            ["world", "images", "reference"],
+            5,
+            "world.images.reference: 5 pictures; FD needs 128, twice the width of the judge's",
+        ),
         (
             ["world", "images", "reference"],
             3000,
@@ -571,6 +576,42 @@ def test_the_restriction_is_all_that_tells_the_methods_of_a_preset_apart(name):
 )
 def test_a_mistake_about_models_from_elsewhere_is_named_with_its_remedy(place, value, message, pins):
     assert complaint(changed(place, value, NUDITY), pins).startswith(f"params.yaml: {message}")
+
+
+def test_fid_is_asked_for_with_its_weights_and_enough_pictures_or_refused_before_any_work(tmp_path, monkeypatch):
+    from unpaint.evaluate import inception
+
+    given = copy.deepcopy(GOOD)
+
+    def told():
+        return complaint(yaml.safe_dump(given, sort_keys=False), tmp_path)
+
+    given["evaluation"]["inception"] = "/elsewhere.pth"
+    assert told().startswith("params.yaml: evaluation.inception: give none, or data/inception/NAME.pth")
+    given["evaluation"]["inception"] = "data/inception/weights.pth"
+    assert told().startswith("params.yaml: evaluation.inception: data/inception/weights.pth is missing: it holds the")
+    weights = tmp_path / "data/inception/weights.pth"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights of another network")
+    assert "evaluation.inception: data/inception/weights.pth: its sha256 is " in told()
+    monkeypatch.setattr(inception, "SHA256", sha256(weights))
+    given["world"]["images"]["reference"] = 4095
+    needed = "FID needs 4096, twice the width of Inception's features (evaluation.inception)"
+    assert told() == f"params.yaml: world.images.reference: 4095 pictures; {needed}"
+    given["world"]["images"]["reference"] = 4096
+    assert told() == f"params.yaml: {CONCEPT}: test: 1080 retain pictures; {needed}"
+    given["concepts"][FIRST]["test"]["images_per_prompt"]["retain"] = 152
+    assert f"held-out real pictures show what the retain prompts ask for; {needed}: raise world.images.ref" in told()
+    given["world"]["images"]["reference"] = 200_000
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+    assert params.load(tmp_path / "params.yaml").evaluation.inception == "data/inception/weights.pth"
+
+
+def test_without_real_pictures_fid_is_refused(pins):
+    text = changed(["evaluation", "inception"], "data/inception/weights.pth", NUDITY)
+    assert complaint(text, pins).startswith(
+        "params.yaml: evaluation.inception: FID is the distance to real pictures, and"
+    )
 
 
 CLASSES = yaml.safe_load((PRESETS / "digits-class.yaml").read_text(encoding="utf-8"))

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.world import ROOT, make_project, tiny_params
-from unpaint.lineage.engines import rules
+from unpaint.evaluate import inception
+from unpaint.lineage.engines import differences, rules, stages
+from unpaint.lineage.manifest import sha256
 
 PACKAGE = ROOT / "src" / "unpaint"
 # params only checks; what it holds reaches a stage as settings. The run note is no artefact.
@@ -92,6 +94,24 @@ def _is_bare(path: Path) -> bool:
 def test_methods_that_are_found_by_name_are_listed_too(jobs: dict[str, frozenset[str]]) -> None:
     methods = {path.relative_to(ROOT).as_posix() for path in (PACKAGE / "unlearn/methods").glob("*.py")}
     assert methods <= jobs["unlearn"]
+
+
+def test_with_the_weights_of_fid_both_engines_have_one_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = tiny_params()
+    params["evaluation"]["inception"] = "data/inception/weights.pth"
+    params["models"] = {"theirs": {"source": "data/checkpoints/theirs.json", "precision": "float32"}}
+    params["world"]["images"]["reference"] = 250_000
+    params["concepts"]["seven"]["test"] |= {"prompts": 27, "images_per_prompt": {"forget": 1, "retain": 160}}
+    project = make_project(tmp_path / "project", params)
+    theirs = {"folder": "models", "bytes": 1, "files": {}, "family": "Stable Diffusion 1 and 2", "side": 32}
+    (project / "data/checkpoints/theirs.json").write_text(json.dumps(theirs))
+    (project / "data/inception/weights.pth").write_bytes(b"weights")
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(inception, "SHA256", sha256(Path("data/inception/weights.pth")))
+    jobs = rules()
+    assert differences(jobs, stages()) == []
+    reading = {job.name for job in jobs if "data/inception/weights.pth" in job.inputs}
+    assert reading == {"judge", "evaluate", "evaluate_base", "evaluate_retrain", "evaluate_model"}
 
 
 def test_every_test_that_the_list_of_mistakes_names_exists() -> None:

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from tests.checkpoints import CIFAR, SIDE, build, clip_tokenizer, dataset, judge
+from tests.checkpoints import CIFAR, SIDE, build, clip_tokenizer, dataset, inception_tensors, judge
 from tests.hub import hub
 from tests.world import ROOT, make_project, run
 from unpaint import corpus
-from unpaint.evaluate import cmmd
+from unpaint.errors import UserError
+from unpaint.evaluate import cmmd, fid, inception
 from unpaint.evaluate import reference as references
 from unpaint.evaluate.judgements import read
 from unpaint.lineage import stage
+from unpaint.lineage.manifest import sha256
 from unpaint.params import plain
 from unpaint.sources import JUDGES
 from unpaint.stages.evaluate import evaluate
+from unpaint.stages.judge import judge as judge_stage
 
 FAMILIES = {
     "sd14-nudity": "SD1",
@@ -108,7 +112,9 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(
     for model in ("base", "rgd/seed0", "rg/seed0", "graddiff/seed0", "retrain/seed1"):
         scores = json.loads((results / f"dog/{model}/metrics.json").read_text())
         assert {"UA", "RA", "AS", "FD"} <= set(scores)
+    monkeypatch.chdir(project)
     _score_by_the_clip_of_cmmd(project, monkeypatch)
+    _score_by_inception(project, monkeypatch)
     index = json.loads((results / "dog/retrain/seed1/pipeline/model_index.json").read_text())
     assert sorted(index["id2label"].values()) == sorted(CIFAR)
     run(project, "unpaint", "record")
@@ -123,7 +129,6 @@ def _score_by_the_clip_of_cmmd(project: Path, monkeypatch: pytest.MonkeyPatch) -
     """The stage as the rule runs it, where the judge is the CLIP that CMMD is defined on."""
     note = json.loads((project / "results/dog/rgd/seed0/metrics.json.run.json").read_text())
     assert "CMMD" not in json.loads((project / "results/dog/rgd/seed0/metrics.json").read_text())
-    monkeypatch.chdir(project)
     monkeypatch.setattr(cmmd, "REPOSITORY", None)  # as of a judge that is a folder
     judged = {"judge": "judge.json", "config": "open_clip_config.json", "weights": "open_clip_model.safetensors"}
     given = {"judge": judged["judge"], "judge-config": judged["config"], "judge-weights": judged["weights"]}
@@ -141,6 +146,63 @@ def _score_by_the_clip_of_cmmd(project: Path, monkeypatch: pytest.MonkeyPatch) -
     real = references.read(Path("results/judge/reference.parquet"))
     shown = real.showing([{"label": name} for name in CIFAR if name != "dog"])
     assert score["value"] == round(cmmd.distance(pool, base, shown).value, 6)
+
+
+def _score_by_inception(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages as the rules run them, with random weights in the layout and under the name of the published ones."""
+    weights = Path("scratch", inception.NAME)
+    torch.save(inception_tensors(), weights)
+    given = {"inception": str(weights)}
+    files = ("judge.json", "open_clip_config.json", "open_clip_model.safetensors", "reference.parquet")
+    judged = {
+        role: f"scratch/{name}" for role, name in zip(("judge", "config", "weights", "reference"), files, strict=True)
+    }
+    source = {"world": "results/world.parquet", "source": "data/judges/ViT-B-32-openai.json"}
+    told = _settings("results/judge/judge.json")
+    with pytest.raises(UserError, match="a distance on other weights is no FID"):
+        _run(judge_stage, told, {**source, "base": "results/base/base.json", **given, **judged})
+    monkeypatch.setattr(inception, "SHA256", sha256(weights))
+    _run(judge_stage, told, {**source, "base": "results/base/base.json", **given, **judged})
+    brought = {"judge": judged["judge"], "judge-config": judged["config"], "judge-weights": judged["weights"]}
+    brought |= {"reference": judged["reference"], "prompts": "results/dog/prompts/test.json", **given}
+    base = {
+        "pool": "results/dog/base/samples.parquet",
+        "metrics": "scratch/base.json",
+        "judged": "scratch/base.parquet",
+    }
+    told = _settings("results/dog/base/metrics.json")
+    with pytest.raises(
+        UserError, match=r"^FID: 36 retain pictures and .* features of width 2048 need at least 4096 of"
+    ):
+        _run(evaluate, told, {**brought, **base})
+    monkeypatch.setattr(fid, "refuse_few", lambda *_: None)  # thousands of pictures would take an hour
+    _run(evaluate, told, {**brought, **base})
+    after = {"pool": "results/dog/rgd/seed0/samples.parquet", "base": "scratch/base.parquet"}
+    after |= {"metrics": "scratch/rgd.json", "judged": "scratch/rgd.parquet"}
+    _run(evaluate, told, {**brought, **after})
+    scores = [json.loads(Path(f"scratch/{name}.json").read_text())["FID"] for name in ("base", "rgd")]
+    real = references.read(Path(judged["reference"])).rows([{"label": name} for name in CIFAR if name != "dog"])
+    statistics = [
+        fid_features_to_statistics(torch.from_numpy(features))
+        for features in (
+            *(inception.read(Path(f"scratch/{name}.parquet")) for name in ("base", "rgd")),
+            inception.read(Path(judged["reference"]))[real],
+        )
+    ]
+    assert len(real) < len(references.read(Path(judged["reference"])).features)
+    expected = [fid_statistics_to_metric(one, statistics[2], verbose=False)[KEY_METRIC_FID] for one in statistics[:2]]
+    assert [score["value"] for score in scores] == pytest.approx(expected, rel=1e-4)
+    assert scores[1]["delta"] == pytest.approx(scores[1]["value"] - scores[0]["value"], abs=2e-6)
+    assert (scores[0]["delta"], scores[0]["n"]) == (0, 36)
+
+
+def _settings(artefact: str) -> str:
+    return json.dumps(json.loads(Path(f"{artefact}.run.json").read_text())["manifest"]["settings"])
+
+
+def _run(function: stage.Stage, settings: str, paths: dict[str, str]) -> None:
+    given = [part for role, path in paths.items() for part in (f"--{role}", path)]
+    stage.run(function, ["--settings", settings, *given])
 
 
 def test_a_judge_of_the_hub_is_pinned_by_its_commit_and_fetched(

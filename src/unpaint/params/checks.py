@@ -110,7 +110,7 @@ def _pictures_for_distances(params: Params, root: Path) -> tuple[int, str]:
             inception.refuse_other(root / params.evaluation.inception)
         except UserError as error:
             raise UserError(f"evaluation.inception: {error}") from None
-        if inception.WIDTH > width:
+        if width < inception.WIDTH:
             name, whose, width = "FID", "Inception's features (evaluation.inception)", inception.WIDTH
     if isinstance(params.world, NoWorld):
         return 0, ""
