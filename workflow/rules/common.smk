@@ -107,9 +107,9 @@ def training_minutes():
 
 
 def judge_memory():
-    """Of a job that holds the judge, in MB."""
+    """Of a job that holds the judge, in MB; and Inception with its features, if FID is asked for."""
     source = config["judge"]["source"]
-    return memory(source) if source.endswith(".json") else 4000
+    return (memory(source) if source.endswith(".json") else 4000) + (4000 if inception() else 0)
 
 
 def base_threads():

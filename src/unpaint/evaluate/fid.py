@@ -16,9 +16,9 @@ from unpaint.evaluate.statistics import Floats, Score, Z
 def distance(features: Floats, base: Floats, reference: Floats) -> Score:
     """FID of a pool's features (n, d) to the reference's (m, d), and its difference from the base model's.
 
-    The value is the published one, the plug-in, which is biased upwards by about d/n: compare it at equal numbers of
-    pictures. The interval around it is of what such a value would be with other pictures, by the delta method: each
-    picture's influence on the value has a closed form, where a jackknife would need a matrix root per group.
+    The value is the published one, the plug-in, which is biased upwards by the order of d/n: compare it at equal
+    numbers of pictures. The interval around it is of what such a value would be with other pictures, by the delta
+    method: each picture's influence has a closed form, where a jackknife would need a matrix root per group.
 
     Raises:
         UserError: too few pictures for the width of the features.

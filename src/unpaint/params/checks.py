@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from unpaint.worlds import World as Shown
 
 
-
 def load(path: Path) -> Params:
     """Read and check a params file, and all that it names.
 
