@@ -48,7 +48,15 @@ rule judge:
         mem_mb=judge_memory(),
         runtime=120,
     params:
-        settings=lambda w: settings("seed", "threads", "device", "judge", "questions", world=config["world"]["kind"]),
+        settings=lambda w: settings(
+            "seed",
+            "threads",
+            "device",
+            "judge",
+            "questions",
+            world=config["world"]["kind"],
+            evaluation=config["evaluation"]["inception"],
+        ),
     message:
         "The judge"
     shell:
