@@ -275,6 +275,45 @@ def diff(one: str, other: str, machine: bool) -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@click.option("--key", type=FILE, help="A private key in PEM, kept outside the project, to sign with.")
+def receipt(name: str, folder: Path, key: Path | None) -> None:
+    """Write the receipt of NAME, an unlearned model (CONCEPT/METHOD/seedN): what was asked, on which data, how it scored.
+
+    It is refused unless `unpaint audit model NAME` says that all is verified.
+    """
+    from unpaint import receipt
+    from unpaint.audit import hashes
+    from unpaint.lineage.manifest import sha256
+
+    with hashes.index() as database:
+        receipt.write(name, folder, key, database)
+    click.echo(f"receipt: {folder}/{receipt.PAGE}; sha256 of {receipt.STATEMENT}: {sha256(folder / receipt.STATEMENT)}")
+    click.echo("signed; `unpaint verify` holds it against the public key." if key else "not signed: give a --key.")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--key", type=FILE, required=True, help="The public key in PEM of whoever signed it.")
+@click.option("--model", type=FILE, help="The model's file; where the receipt says, if left out.")
+def verify(folder: Path, key: Path, model: Path | None) -> None:
+    """Verify a receipt: its signature, each of its files, and the model that it is of.
+
+    Exit code: 0 verified, 3 the model is not here, 1 contradicted.
+    """
+    from unpaint.receipt.verify import verify
+
+    found = verify(folder, key, model)
+    for text in found.contradictions:
+        click.echo(f"contradicted: {text}")
+    for text in found.missing:
+        click.echo(f"missing: {text}")
+    click.echo(found.verdict)
+    sys.exit({"verified": 0, "missing": 3, "contradicted": 1}[found.verdict])
+
+
+@cli.command()
 @click.argument("model", type=FILE)
 @click.option(
     "--base", type=FILE, default="results/base/base.json", show_default=True, help="The base model's base.json."

@@ -32,7 +32,7 @@ rule report:
             "evaluate/statistics.py",
             "unlearn/monotone.py",
         ),
-        page="src/unpaint/report/page.html",
+        page=["src/unpaint/report/page.html", "src/unpaint/report/palette.css"],
         env="workflow/envs/cpu.yaml",
     output:
         html=report("results/report.html", caption="../report.rst", category="Campaign"),

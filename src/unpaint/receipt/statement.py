@@ -1,0 +1,296 @@
+"""What a receipt states of one unlearning: an in-toto Statement, by the books that an audit has held together.
+
+It names data by hashes and counts, and holds none of it. Times are those of the run note, so that the same books give
+the same statement.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unpaint.audit import lock
+from unpaint.audit.books import Books, Found
+from unpaint.audit.hashes import Hashes
+from unpaint.audit.model import MODEL, audit
+from unpaint.audit.text import verdict
+from unpaint.corpus import read_json
+from unpaint.errors import UserError
+from unpaint.lineage.git import git
+from unpaint.lineage.manifest import KEY
+from unpaint.receipt.tree import root
+
+KIND = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:unpaint:unlearning:v1"
+"""What the statement is of: a name, which leads nowhere. The fields are described in docs/receipt.md."""
+CONFIDENCE = 0.95
+"""Of the intervals in metrics.json."""
+ENVIRONMENT = ("device", "python", "platform", "lock", "packages")
+CODE = ("commit", "dirty", "sources")
+ORIGINS = {"render": "painted by the base model", "world": "pictures of the world"}
+"""Where a set's pictures come from, by the setting `images`; a folder is the user's own."""
+
+
+def state(name: str, database: sqlite3.Connection) -> dict[str, Any]:
+    """The statement of a model of this project.
+
+    Args:
+        name: CONCEPT/METHOD/seedN, or its file.
+        database: the index of audits.
+
+    Raises:
+        UserError: an audit of it does not end in "verified"; it is no unlearned model, or has no scores; dvc.lock is
+            not committed as it is.
+    """
+    short = _short(name)
+    found = audit(short, database)
+    if verdict(found) != "verified":
+        raise UserError(f"{short}: {_first(found)}; a receipt is of what is verified: unpaint audit model {short}")
+    made = {path: one for one in found for path in one.entry.outs}
+    model, metrics = f"results/{short}{MODEL}", f"results/{short}/metrics.json"
+    if model not in made or _stage(made[model]) != "unlearn":
+        raise UserError(f"{short}: not an unlearned model; name one as CONCEPT/METHOD/seedN")
+    if metrics not in made:
+        raise UserError(f"{short}: it has no scores in dvc.lock; make and record {metrics}")
+    entries = {path: one.entry for path, one in made.items()}
+    above = lock.ancestry([made[model].entry], entries)
+    data = [one for one in found if one.entry.name in above and one is not made[model]]
+    scoring = [one for one in found if one.entry.name not in above]
+    hashes, known = Hashes(database), {digest for one in found for digest in one.files.values()}
+    return {
+        "_type": KIND,
+        "subject": [{"name": model, "digest": {"sha256": made[model].files[model]}}],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "asked": _asked(short, made[model], data),
+            "data": _data(data, _files(data, known, hashes)),
+            "scores": _scores(made, metrics, scoring) | {"files": _files(scoring, known, hashes)},
+            "run": {**_of(made[model], CODE), **_times(made[model]), "environment": _of(made[model], ENVIRONMENT)},
+            "unknown": _unknown(found),
+            "reproduce": {"commit": _commit(found, Books(entries, database)), "command": f"unpaint reproduce {short}"},
+        },
+    }
+
+
+def subject_of(statement: Any) -> tuple[str, str]:
+    """The model's path and sha256 that a statement is about.
+
+    Raises:
+        UserError: it is none of ours.
+    """
+    try:
+        if (statement["_type"], statement["predicateType"]) != (KIND, PREDICATE):
+            raise KeyError
+        (subject,) = statement["subject"]
+        return str(subject["name"]), str(subject["digest"]["sha256"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError("not a statement of an unlearning") from None
+
+
+def _short(name: str) -> str:
+    """CONCEPT/METHOD/seedN of whatever names a model."""
+    place, here = Path(name).absolute(), Path.cwd()
+    path = place.relative_to(here).as_posix() if place.is_relative_to(here) else name
+    return path.removeprefix("results/").removesuffix(MODEL)
+
+
+def _first(found: Sequence[Found]) -> str:
+    """The first finding of an audit that did not end well."""
+    told = [f"contradicted: {text}" for one in found for text in one.contradictions]
+    told += [f"missing: {path} ({remedy} brings it)" for one in found for path, remedy in one.missing.items()]
+    return told[0]
+
+
+def _asked(short: str, unlearned: Found, data: Sequence[Found]) -> dict[str, Any]:
+    """The concept, what it was led to, the method with all its settings, the seed."""
+    concept, method, _ = short.split("/")
+    settings = dict(_settings(unlearned))
+    chosen = settings.pop("method")
+    (prompts,) = _made_by(data, "prompts")
+    return {
+        "concept": concept,
+        "forget": _settings(prompts)["concept"]["forget"],
+        **_led(chosen, data),
+        "method": {"name": method, "settings": chosen},
+        **settings,
+    }
+
+
+def _led(method: Mapping[str, Any], data: Sequence[Found]) -> dict[str, Any]:
+    """What forget prompts were led to: an anchor that the user named, or for each value what was ranked first."""
+    (anchors,) = _made_by(data, "anchors")
+    anchor = _settings(anchors)["anchor"] if method["truncation"]["mode"] == "anchor" else None
+    found = [one.note["found"].get("anchors", {}) for one in data] if anchor == "nearest" else []
+    return {
+        "anchor": anchor,
+        "led_to": {value: next(iter(far)) for ranked in found for value, far in ranked.items() if far},
+    }
+
+
+def _data(data: Sequence[Found], files: Mapping[str, str]) -> dict[str, Any]:
+    """What the model was made from: the hash tree's root and files, and how much of it there is."""
+    (base,) = _made_by(data, "base")
+    return {
+        "root": root(files),
+        "sets": [_set(one) for one in _made_by(data, "images")],
+        "prompts": [_prompts(path, digest) for one in _made_by(data, "prompts") for path, digest in _outs(one, ".json")],
+        "world": [_world(one) for one in _made_by(data, "world")],
+        "base": _base(base),
+        "files": files,
+    }
+
+
+def _set(images: Found) -> dict[str, Any]:
+    """A set of pictures that the model was to forget or to keep."""
+    ((path, digest),) = _outs(images, ".parquet")
+    settings = _settings(images)
+    origin = ORIGINS.get(settings["source"], "the user's own pictures")
+    held = {"set": settings["set"], "path": path, "sha256": digest, "pictures": len(_rows(images)), "origin": origin}
+    return held | {"own": _own(images, settings["source"])}
+
+
+def _world(world: Found) -> dict[str, Any]:
+    """The world, by split."""
+    ((path, digest),) = _outs(world, ".parquet")
+    settings = _settings(world)["world"]
+    rows = _rows(world)
+    held = {"kind": settings["kind"], "path": path, "sha256": digest, "pictures": len(rows)}
+    splits = dict(sorted(Counter(row["split"] for row in rows).items()))
+    return held | {"splits": splits, "own": _own(world, settings.get("path"))}
+
+
+def _own(made: Found, folder: str | None) -> dict[str, Any] | None:
+    """A user's own pictures that went into a corpus: how many files, and the one hash of all of them."""
+    digest = _inputs(made).get("pictures")
+    if digest is None:
+        return None
+    return {"folder": folder, "files": len({row["file_sha256"] for row in _rows(made)}), "sha256": digest}
+
+
+def _prompts(path: str, digest: str) -> dict[str, Any]:
+    held = read_json(Path(path))
+    counts = {name: len(held.get(name, [])) for name in ("forget", "retain", "table")}
+    return {"split": held["split"], "path": path, "sha256": digest, **counts}
+
+
+def _base(base: Found) -> dict[str, Any]:
+    """The base model, and where it is from."""
+    path = next(path for path in base.files if path.endswith("/base.json"))
+    held = read_json(Path(path))
+    place = {key: held.get(key) for key in ("repository", "revision", "folder")}
+    return {
+        "path": path,
+        "sha256": base.files[path],
+        "files": len(held["files"]),
+        "origin": "from elsewhere" if any(place.values()) else "trained here on the world",
+        **place,
+    }
+
+
+def _scores(made: Mapping[str, Found], metrics: str, scoring: Sequence[Found]) -> dict[str, Any]:
+    """metrics.json of the model and of the base model, the judge and its own accuracy."""
+    held = read_json(Path(metrics))
+    before = [path for path in made if path.endswith("/base/metrics.json")]
+    (judge,) = _made_by(scoring, "judge")
+    path = next(path for path in judge.files if path.endswith("/judge.json"))
+    said = read_json(Path(path))
+    (pool,) = (one for one in _made_by(scoring, "samples") if "model" in _inputs(one))
+    return {
+        "confidence": CONFIDENCE,
+        "model": _values(held),
+        "base": _values(read_json(Path(before[0]))),
+        "detected": held.get("detected"),
+        "pictures": len(_rows(pool)),
+        "judge": {
+            "path": path,
+            "sha256": judge.files[path],
+            "repository": said["repository"],
+            "origin": "trained here on the world" if _settings(judge)["judge"].get("steps") else "from elsewhere",
+            "accuracy": said["accuracy"],
+            "held_out": said["n"],
+        },
+    }
+
+
+def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: score for name, score in metrics.items() if name not in (KEY, "judge", "detected")}
+
+
+def _unknown(found: Sequence[Found]) -> list[str]:
+    """What the books do not tell."""
+    told = {text for one in found for text in one.remarks}
+    for one in _made_by(found, "judge"):
+        source = str(_settings(one)["judge"]["source"])
+        if source.endswith(".json"):
+            told.add(f"what {source} was trained on is known to nobody here")
+    return sorted(told)
+
+
+def _commit(found: Sequence[Found], books: Books) -> str:
+    """The commit whose dvc.lock names the model and all that it was made from."""
+    for one in found:
+        if books.committed.get(one.entry.name) != one.entry:
+            raise UserError(
+                f"dvc.lock: what it says of {one.entry.name} is not committed; a receipt names the commit that brings "
+                "the model back: git add dvc.lock results, and commit"
+            )
+    return git("log", "-1", "--format=%H", "--", str(lock.PATH)).strip()
+
+
+def _files(stages: Sequence[Found], known: Collection[str], hashes: Hashes) -> dict[str, str]:
+    """sha256 by path of all that stages wrote, but for their run notes, and of the pins and tables that they read.
+
+    Args:
+        known: what any stage wrote.
+    """
+    files = {path: digest for one in stages for path, digest in one.files.items() if path != one.entry.note}
+    for one in stages:
+        # a user's own pictures are in the lists of rows, file by file
+        brought = {digest for role, digest in _inputs(one).items() if role != "pictures"}.difference(known)
+        for place in (Path(path) for path in one.entry.deps if brought and not path.startswith("results/")):
+            for path in hashes.files(place) if place.is_dir() else [place]:
+                if (digest := hashes.of(path).sha256) in brought:
+                    files[path.as_posix()] = digest
+    return dict(sorted(files.items()))
+
+
+def _made_by(found: Sequence[Found], stage: str) -> list[Found]:
+    return [one for one in found if _stage(one) == stage]
+
+
+def _stage(found: Found) -> str:
+    return str(found.note["manifest"]["stage"])
+
+
+def _settings(found: Found) -> Mapping[str, Any]:
+    settings: Mapping[str, Any] = found.note["manifest"]["settings"]
+    return settings
+
+
+def _inputs(found: Found) -> Mapping[str, str]:
+    inputs: Mapping[str, str] = found.note["manifest"]["inputs"]
+    return inputs
+
+
+def _outs(found: Found, suffix: str) -> list[tuple[str, str]]:
+    """The files that a stage wrote of a kind, but for its run note."""
+    return [(path, held) for path, held in found.files.items() if path.endswith(suffix) and path != found.entry.note]
+
+
+def _rows(found: Found) -> list[dict[str, str]]:
+    """The list of rows that a stage wrote."""
+    ((path, _),) = _outs(found, ".rows.tsv")
+    head, *lines = (line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines())
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def _of(found: Found, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: found.note.get(key) for key in keys}
+
+
+def _times(found: Found) -> dict[str, Any]:
+    """When the run ended, and how long it took."""
+    return {"finished": str(found.note["finished"]).replace("+00:00", "Z"), "seconds": found.note["seconds"]}

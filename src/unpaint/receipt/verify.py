@@ -1,0 +1,52 @@
+"""Holding a receipt against its signature, and a model against the receipt. No project is needed, and no GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unpaint.corpus import read_json
+from unpaint.errors import UserError
+from unpaint.lineage.manifest import sha256
+from unpaint.receipt import STATEMENT, signature
+from unpaint.receipt.statement import subject_of
+
+
+@dataclass
+class Verified:
+    """What was found of a receipt."""
+
+    contradictions: list[str]
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """contradicted, missing or verified, as of an audit."""
+        return "contradicted" if self.contradictions else "missing" if self.missing else "verified"
+
+
+def verify(folder: Path, key: Path, model: Path | None) -> Verified:
+    """Verify a receipt by a public key.
+
+    Args:
+        model: the model's file; where the receipt says that it is, from here, if there is none.
+
+    Raises:
+        UserError: there is no signed receipt, or the key is none.
+    """
+    verifier = signature.verifier(key)
+    for name in (STATEMENT, signature.NAME):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: not here; `unpaint receipt NAME --to FOLDER --key KEY` writes a receipt")
+    found = Verified(signature.contradictions(folder, verifier))
+    try:
+        name, digest = subject_of(read_json(folder / STATEMENT))
+    except UserError as error:
+        found.contradictions.append(f"{folder / STATEMENT}: {error}")
+        return found
+    path = model or Path(name)
+    if not path.is_file():
+        found.missing.append(f"{path}: the model is not here; bring it, or say where it is: --model FILE")
+    elif sha256(path) != digest:
+        found.contradictions.append(f"{path}: not the model that the receipt is of (sha256)")
+    return found
