@@ -4,6 +4,10 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/ready
+VALIDATOR := .venv/validator/ready
+
+LOCK := --generate-hashes --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --no-emit-index-url \
+  --custom-compile-command "make lock" --quiet
 
 .PHONY: env demo test test-slow lint lock clean
 
@@ -17,10 +21,10 @@ demo: $(READY)
 	@echo "Done. The report: results/report.html; the unlearned models: results/*/*/seed*/model.safetensors"
 	@echo "Their lineage is in dvc.lock: git add dvc.lock results, commit; then 'dvc repro' after a change of params.yaml runs what depends on it."
 
-test: $(READY)
+test: $(READY) $(VALIDATOR)
 	pytest -n 2 --dist loadscope
 
-test-slow: $(READY)
+test-slow: $(READY) $(VALIDATOR)
 	pytest -n 2 --dist loadscope -m slow
 
 lint: $(READY)
@@ -39,10 +43,14 @@ $(READY): requirements.lock pyproject.toml
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VALIDATOR): tests/validator.lock $(READY) # of crates; it wants an older rich than DVC has, so it is by itself
+	$(PYTHON) -m venv .venv/validator
+	.venv/validator/bin/pip install --quiet --progress-bar off --require-hashes -r tests/validator.lock
+	@touch $@
+
 lock: # after a change of pyproject.toml
-	uv pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 \
-	  --python-platform x86_64-unknown-linux-gnu --no-emit-index-url --custom-compile-command "make lock" \
-	  --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra receipt $(LOCK) --output-file requirements.lock
+	uv pip compile tests/validator.in $(LOCK) --output-file tests/validator.lock
 
 clean: # everything made, but not the environment
 	rm -rf results logs scratch .snakemake

@@ -279,17 +279,19 @@ def diff(one: str, other: str, machine: bool) -> None:
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--key", type=FILE, help="A private key in PEM, kept outside the project, to sign with.")
 def receipt(name: str, folder: Path, key: Path | None) -> None:
-    """Write the receipt of NAME, an unlearned model (CONCEPT/METHOD/seedN): what was asked, on which data, how it scored.
+    """Write the receipt of NAME, an unlearned model (CONCEPT/METHOD/seedN).
 
-    It is refused unless `unpaint audit model NAME` says that all is verified.
+    It says what was asked, on which data (by hash and count), and how that scored; `unpaint audit model NAME` must say
+    that all is verified.
     """
     from unpaint import receipt
     from unpaint.audit import hashes
     from unpaint.lineage.manifest import sha256
+    from unpaint.receipt.statement import NAME
 
     with hashes.index() as database:
         receipt.write(name, folder, key, database)
-    click.echo(f"receipt: {folder}/{receipt.PAGE}; sha256 of {receipt.STATEMENT}: {sha256(folder / receipt.STATEMENT)}")
+    click.echo(f"receipt: {folder}/{receipt.PAGE}; sha256 of {NAME}: {sha256(folder / NAME)}")
     click.echo("signed; `unpaint verify` holds it against the public key." if key else "not signed: give a --key.")
 
 
@@ -319,11 +321,29 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
     "--base", type=FILE, default="results/base/base.json", show_default=True, help="The base model's base.json."
 )
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
-def export(model: Path, base: Path, folder: Path) -> None:
-    """Write MODEL as a pipeline folder that `DiffusionPipeline.from_pretrained` loads."""
-    from unpaint.export import export
+@click.option(
+    "--receipt", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A receipt to go with it."
+)
+@click.option("--ro-crate", "as_crate", is_flag=True, help="Make the folder a Workflow Run RO-Crate.")
+def export(model: Path, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
+    """Write MODEL as a pipeline folder that `DiffusionPipeline.from_pretrained` loads.
 
-    export(model, base, folder)
+    Its card has data and scores where `unpaint audit model MODEL` says that all is verified, or by a receipt.
+    """
+    from unpaint.audit import hashes
+    from unpaint.export import export
+    from unpaint.receipt import statement
+
+    told = statement.read(receipt) if receipt else None
+    if told is None:
+        try:
+            with hashes.index() as database:
+                told = statement.state(str(model), database)
+        except UserError as error:
+            if as_crate:
+                raise
+            click.echo(f"note: the card names neither data nor scores: {error}", err=True)
+    export(model, base, folder, told, receipt=receipt, as_crate=as_crate)
     click.echo(f"exported to {folder}; load it with DiffusionPipeline.from_pretrained({str(folder)!r})")
 
 

@@ -5,30 +5,50 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from unpaint import weights
+from unpaint import crate, weights
 from unpaint.errors import UserError
-from unpaint.lineage.manifest import KEY, Manifest
+from unpaint.lineage.manifest import KEY, Manifest, sha256, write_text
 from unpaint.models.checkpoint import load, strip_paths
 from unpaint.models.denoiser import adapters_of
 from unpaint.models.families import find
+from unpaint.pipeline_card import pipeline_card
+from unpaint.receipt.statement import NAME, subject_of
 
 
-def export(model: Path, base: Path, folder: Path) -> None:
+def export(
+    model: Path,
+    base: Path,
+    folder: Path,
+    statement: Mapping[str, Any] | None = None,
+    *,
+    receipt: Path | None = None,
+    as_crate: bool = False,
+) -> None:
     """Write the base pipeline with the unlearned weights in place; adapters are merged into their layers.
 
     The network is written in float32; what did not learn is copied as it is.
 
+    Args:
+        statement: of the model, as a receipt has it, for a card with data and scores. Without one the card is that
+            beside the weights.
+        receipt: the folder of a receipt to go with it.
+        as_crate: whether to make the folder an RO-Crate; needs a statement, and the project.
+
     Raises:
-        UserError: the folder exists, the weights do not fit the base model, or a file of it is missing or changed.
+        UserError: the folder exists, the weights do not fit the base model, or a file of it is missing or changed; the
+            statement is of another model.
     """
     if folder.exists():
         raise UserError(f"{folder}: exists already; name another folder or delete it")
+    if statement and subject_of(statement)[1] != sha256(model):
+        raise UserError(f"{model}: not the model that the receipt is of (sha256); give the receipt of this one")
     checkpoint = load(base)
     source = checkpoint.verified()
     family = find(source)
@@ -46,12 +66,25 @@ def export(model: Path, base: Path, folder: Path) -> None:
         strip_paths(partial)
         for path in sorted((partial / family.network).glob("*.safetensors")):
             _insert(path, manifest)
-        card = model.with_name("README.md")
-        if card.is_file():
-            shutil.copyfile(card, partial / "README.md")
+        _tell(partial, model, statement, receipt)
+        if statement and as_crate:
+            crate.describe(partial, statement, family.network)
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receipt: Path | None) -> None:
+    """Write the card, and bring the receipt that it speaks of."""
+    card = model.with_name("README.md")
+    if statement is None:
+        if card.is_file():
+            shutil.copyfile(card, folder / "README.md")
+        return
+    digest = sha256(receipt / NAME) if receipt else None
+    write_text(folder / "README.md", pipeline_card(statement, digest))
+    if receipt:
+        shutil.copytree(receipt, folder / "receipt")
 
 
 def _insert(path: Path, manifest: Manifest) -> None:

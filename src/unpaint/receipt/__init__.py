@@ -15,9 +15,9 @@ from unpaint.errors import UserError
 from unpaint.lineage.manifest import write_json, write_text
 from unpaint.receipt import signature
 from unpaint.receipt.page import page
-from unpaint.receipt.statement import state
+from unpaint.receipt.statement import NAME, state
 
-STATEMENT, PAGE = "receipt.json", "receipt.html"
+PAGE = "receipt.html"
 
 
 def write(name: str, folder: Path, key: Path | None, database: sqlite3.Connection) -> None:
@@ -39,7 +39,7 @@ def write(name: str, folder: Path, key: Path | None, database: sqlite3.Connectio
     made = partial / folder.name
     try:
         made.mkdir(parents=True)
-        write_json(made / STATEMENT, statement)
+        write_json(made / NAME, statement)
         write_text(made / PAGE, page(statement))
         if signer:
             signature.sign(made, signer)

@@ -26,18 +26,29 @@ def page(statement: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     told = statement["predicate"]
-    asked, scores = told["asked"], told["scores"]
     name, digest = subject_of(statement)
-    targets = targets_of(asked["forget"])
-    before = Model({"scores": scores["base"], "targets": targets}, 0)
-    model = Model({"scores": scores["model"], "method": asked["method"]["name"], "seed": asked["seed"]}, 1)
+    concept = _concept(statement)
     return environment.get_template("receipt.html").render(
         model={"path": name, "sha256": digest},
-        targets=targets,
-        verdict=verdict(Concept(asked["concept"], before, [model])),
-        scores_shown=[_score(metric, model) for metric in model.metrics],
+        targets=concept.targets,
+        verdict=verdict(concept),
+        scores_shown=score_texts(statement),
         told=told,
     )
+
+
+def score_texts(statement: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Each score of the model, with its interval and its difference from the base model, as people write them."""
+    (model,) = _concept(statement).models
+    return [_score(metric, model) for metric in model.metrics]
+
+
+def _concept(statement: Mapping[str, Any]) -> Concept:
+    """The model and its base model, as the report has them."""
+    asked, scores = statement["predicate"]["asked"], statement["predicate"]["scores"]
+    before = Model({"scores": scores["base"], "targets": targets_of(asked["forget"])}, 0)
+    model = Model({"scores": scores["model"], "method": asked["method"]["name"], "seed": asked["seed"]}, 1)
+    return Concept(asked["concept"], before, [model])
 
 
 def _score(metric: Metric, model: Model) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Signing a receipt's folder by the OpenSSF's model signing, with a key of an elliptic curve; and holding it against it.
+"""Signing a receipt's folder with a key of an elliptic curve, by the package model-signing; and verifying it.
 
 The signature is a bundle of Sigstore's around an in-toto statement, which lists the sha256 of every file beside it.
 """
@@ -71,7 +71,7 @@ def contradictions(folder: Path, verifier: Verifier) -> list[str]:
         _refuse_loose(path)
         verifier.verify(folder, path)
     # the package raises whatever parsing, keys and hashes raise, and its own errors have no common class
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         if str(error).startswith("Signature mismatch"):
             return _changed(folder, path)
         return [f"{path}: not a signature by the owner of this key, or changed since"]

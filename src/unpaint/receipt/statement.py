@@ -23,6 +23,7 @@ from unpaint.lineage.git import git
 from unpaint.lineage.manifest import KEY
 from unpaint.receipt.tree import root
 
+NAME = "receipt.json"
 KIND = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:unpaint:unlearning:v1"
 """What the statement is of: a name, which leads nowhere. The fields are described in docs/receipt.md."""
@@ -90,6 +91,20 @@ def subject_of(statement: Any) -> tuple[str, str]:
         raise UserError("not a statement of an unlearning") from None
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """The statement of a receipt's folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    statement: dict[str, Any] = read_json(folder / NAME)
+    try:
+        subject_of(statement)
+    except UserError as error:
+        raise UserError(f"{folder / NAME}: {error}; `unpaint receipt` writes one") from None
+    return statement
+
+
 def _short(name: str) -> str:
     """CONCEPT/METHOD/seedN of whatever names a model."""
     place, here = Path(name).absolute(), Path.cwd()
@@ -136,7 +151,7 @@ def _data(data: Sequence[Found], files: Mapping[str, str]) -> dict[str, Any]:
     return {
         "root": root(files),
         "sets": [_set(one) for one in _made_by(data, "images")],
-        "prompts": [_prompts(path, digest) for one in _made_by(data, "prompts") for path, digest in _outs(one, ".json")],
+        "prompts": [_prompts(*out) for one in _made_by(data, "prompts") for out in _outs(one, ".json")],
         "world": [_world(one) for one in _made_by(data, "world")],
         "base": _base(base),
         "files": files,

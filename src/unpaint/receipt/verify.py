@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
-from unpaint.receipt import STATEMENT, signature
-from unpaint.receipt.statement import subject_of
+from unpaint.receipt import signature, statement
 
 
 @dataclass
@@ -35,14 +33,14 @@ def verify(folder: Path, key: Path, model: Path | None) -> Verified:
         UserError: there is no signed receipt, or the key is none.
     """
     verifier = signature.verifier(key)
-    for name in (STATEMENT, signature.NAME):
+    for name in (statement.NAME, signature.NAME):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: not here; `unpaint receipt NAME --to FOLDER --key KEY` writes a receipt")
     found = Verified(signature.contradictions(folder, verifier))
     try:
-        name, digest = subject_of(read_json(folder / STATEMENT))
+        name, digest = statement.subject_of(statement.read(folder))
     except UserError as error:
-        found.contradictions.append(f"{folder / STATEMENT}: {error}")
+        found.contradictions.append(str(error))
         return found
     path = model or Path(name)
     if not path.is_file():
