@@ -331,7 +331,6 @@ def export(model: Path, base: Path, folder: Path, receipt: Path | None, as_crate
     Its card has data and scores where `unpaint audit model MODEL` says that all is verified, or by a receipt.
     """
     from unpaint.audit import hashes
-    from unpaint.export import export
     from unpaint.receipt import statement
 
     told = statement.read(receipt) if receipt else None
@@ -343,6 +342,9 @@ def export(model: Path, base: Path, folder: Path, receipt: Path | None, as_crate
             if as_crate:
                 raise
             click.echo(f"note: the card names neither data nor scores: {error}", err=True)
+    # it imports torch
+    from unpaint.export import export
+
     export(model, base, folder, told, receipt=receipt, as_crate=as_crate)
     click.echo(f"exported to {folder}; load it with DiffusionPipeline.from_pretrained({str(folder)!r})")
 

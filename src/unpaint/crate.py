@@ -130,7 +130,7 @@ def _run(crate: ROCrate, workflow: Entity, statement: Mapping[str, Any], metrics
     told = statement["predicate"]
     name, digest = subject_of(statement)
     asked, run = told["asked"], told["run"]
-    read = {one["set"]: _data(crate, one["path"], one["sha256"]) for one in told["data"]["sets"]}
+    read = {f"{one['set']}-set": _data(crate, one["path"], one["sha256"]) for one in told["data"]["sets"]}
     read["base"] = _data(crate, told["data"]["base"]["path"], told["data"]["base"]["sha256"])
     settings = {"concept": asked["concept"], "forget": asked["forget"], "seed": asked["seed"]}
     for key, value in (settings | asked["method"]["settings"]).items():

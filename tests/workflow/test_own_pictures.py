@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tests.world import run, tiny_params, write_params
+from tests.world import commit, run, tiny_params, write_params
 from unpaint import corpus
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
@@ -34,6 +35,23 @@ def bring(project: Path) -> Path:
     return folder
 
 
+def hold_the_receipt(project: Path, folder: Path) -> None:
+    """A receipt counts them, and its root leads to each by a list of rows."""
+    commit(project, "a deletion request")
+    run(project, "unpaint", "receipt", "seven/rgd/seed0", "--to", "receipt")
+    data = json.loads((project / "receipt/receipt.json").read_text())["predicate"]["data"]
+    (forget,) = (one for one in data["sets"] if one["set"] == "forget")
+    assert (forget["pictures"], forget["origin"]) == (COUNT, "the user's own pictures")
+    digest = manifest.read(project / "results/seven/images/forget.parquet").inputs["pictures"]
+    assert forget["own"] == {"folder": "data/sets/meine Bilder", "files": COUNT, "sha256": digest}
+    page = (project / "receipt/receipt.html").read_text(encoding="utf-8")
+    assert f"{COUNT} files of the user's own, in data/sets/meine Bilder" in html.unescape(page)
+    assert not any(path.startswith("data/") for path in data["files"])
+    rows = "results/seven/images/forget.rows.tsv"
+    assert data["files"][rows] == sha256(project / rows)
+    assert sha256(folder / "3.png") in (project / rows).read_text()
+
+
 def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     folder = bring(project)
     printed = run(project, "unpaint", "warm", "dvc", "repro")
@@ -49,6 +67,7 @@ def test_own_pictures_go_through_the_whole_chain(project: Path) -> None:
     assert rows[3].attributes["file_sha256"] == sha256(folder / "3.png")
     assert "pictures" in manifest.read(project / "results/seven/images/forget.parquet").inputs
     assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
+    hold_the_receipt(project, folder)
 
     picture = folder / "3.png"
     Image.new("RGB", (40, 50), "red").save(picture)
