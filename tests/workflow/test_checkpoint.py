@@ -66,6 +66,17 @@ def project_of(family: str, folder: Path, **changes: Any) -> Path:
     return project
 
 
+def hold_the_receipt(project: Path, files: int) -> None:
+    """It says what was brought, and what nobody here knows of it."""
+    run(project, "unpaint", "receipt", "seven/rgd/seed0", "--to", "receipt")
+    told = json.loads((project / "receipt/receipt.json").read_text())["predicate"]
+    assert (told["data"]["base"]["folder"], told["data"]["base"]["files"]) == (SOURCE, files)
+    assert {path for path in told["data"]["files"] if path.startswith("data/")} == {PIN, "data/tables/others.csv"}
+    assert f"what {PIN} was trained on is known to nobody here" in told["unknown"]
+    assert {one["table"] for one in told["data"]["prompts"]} == {0, 3}
+    assert "UA on the prompt table" in (project / "receipt/receipt.html").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", OWN)
 def test_the_whole_chain_on_a_checkpoint(family: str, tmp_path: Path) -> None:
@@ -124,6 +135,7 @@ def test_the_whole_chain_on_a_checkpoint(family: str, tmp_path: Path) -> None:
         assert "Nothing to be done" in run(project, "snakemake", "--cores", "1", "-n")
         commit(project, "made")
         assert "results/proposals/digits.json" in run(project, "git", "ls-files", "results")
+        hold_the_receipt(project, len(described["files"]))
     run(project, "unpaint", "export", "results/seven/rgd/seed0/model.safetensors", "--to", "export")
     assert (project / "export/model_index.json").is_file()
 
