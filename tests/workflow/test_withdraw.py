@@ -82,6 +82,13 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     assert not [made for made in found["made"] if made["now"]]
     assert json.loads(run(project, "unpaint", "audit", "model", "seven/rgd/seed0", "--json"))["verdict"] == "verified"
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")
+    run(project, "unpaint", "receipt", "seven/rgd/seed0", "--to", "receipt")
+    data = json.loads((project / "receipt/receipt.json").read_text())["predicate"]["data"]
+    assert [(one["withdrawn"], one["pictures"]) for one in data["sets"]] == [
+        (1, len(after[FORGET])),
+        (1, len(after[RETAIN])),
+    ]
+    assert "; 1 withdrawal<" in (project / "receipt/receipt.html").read_text(encoding="utf-8")
     printed = run(project, "unpaint", "withdraw", row.sha256, "--why", "again", fails=True)
     assert "no corpus here has it; `unpaint audit data` searches history as well" in printed
 

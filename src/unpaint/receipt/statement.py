@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unpaint import tombstones
 from unpaint.audit import lock
 from unpaint.audit.books import Books, Found
 from unpaint.audit.hashes import Hashes
@@ -150,31 +151,38 @@ def _data(data: Sequence[Found], files: Mapping[str, str]) -> dict[str, Any]:
     (base,) = _made_by(data, "base")
     return {
         "root": root(files),
-        "sets": [_set(one) for one in _made_by(data, "images")],
+        "sets": [_set(one, files) for one in _made_by(data, "images")],
         "prompts": [_prompts(*out) for one in _made_by(data, "prompts") for out in _outs(one, ".json")],
-        "world": [_world(one) for one in _made_by(data, "world")],
+        "world": [_world(one, files) for one in _made_by(data, "world")],
         "base": _base(base),
         "files": files,
     }
 
 
-def _set(images: Found) -> dict[str, Any]:
+def _set(images: Found, files: Mapping[str, str]) -> dict[str, Any]:
     """A set of pictures that the model was to forget or to keep."""
     ((path, digest),) = _outs(images, ".parquet")
     settings = _settings(images)
     origin = ORIGINS.get(settings["source"], "the user's own pictures")
     held = {"set": settings["set"], "path": path, "sha256": digest, "pictures": len(_rows(images)), "origin": origin}
-    return held | {"own": _own(images, settings["source"])}
+    return held | {"withdrawn": _withdrawn(images, files), "own": _own(images, settings["source"])}
 
 
-def _world(world: Found) -> dict[str, Any]:
+def _world(world: Found, files: Mapping[str, str]) -> dict[str, Any]:
     """The world, by split."""
     ((path, digest),) = _outs(world, ".parquet")
     settings = _settings(world)["world"]
     rows = _rows(world)
     held = {"kind": settings["kind"], "path": path, "sha256": digest, "pictures": len(rows)}
     splits = dict(sorted(Counter(row["split"] for row in rows).items()))
-    return held | {"splits": splits, "own": _own(world, settings.get("path"))}
+    more = {"splits": splits, "withdrawn": _withdrawn(world, files), "own": _own(world, settings.get("path"))}
+    return held | more
+
+
+def _withdrawn(made: Found, files: Mapping[str, str]) -> int:
+    """How many tombstones it was made under."""
+    paths = {digest: Path(path) for path, digest in files.items()}
+    return len(tombstones.read(paths.get(_inputs(made).get("withdrawn", ""))))
 
 
 def _own(made: Found, folder: str | None) -> dict[str, Any] | None:
