@@ -60,7 +60,7 @@ def describe(folder: Path, statement: Mapping[str, Any], network: str) -> None:
     try:
         from rocrate.rocrate import ROCrate
     except ImportError:
-        raise UserError("--ro-crate needs a package more: pip install 'unpaint[receipt]'") from None
+        raise UserError("--ro-crate needs a package more: pip install '.[receipt]'") from None
     told = statement["predicate"]
     _bring(folder / RUN, statement)
     crate = ROCrate(version="1.1")

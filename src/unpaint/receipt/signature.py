@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from model_signing.verifying import Config as Verifier
 
 NAME = "receipt.sig"
-INSTALL = "signatures need a package more: pip install 'unpaint[receipt]'"
+INSTALL = "signatures need a package more: pip install '.[receipt]'"
 
 
 def signer(key: Path) -> Signer:
