@@ -276,6 +276,31 @@ def diff(one: str, other: str, machine: bool) -> None:
 
 @cli.command()
 @click.argument("name")
+@click.option("--last", is_flag=True, help="Only its own stages, from what DVC's cache has of those before.")
+@click.option("--keep", type=click.Path(path_type=Path), help="A new folder for the clone, which then stays.")
+@click.option("--cores", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def reproduce(name: str, last: bool, keep: Path | None, cores: int, machine: bool) -> None:
+    """Make a model again in a clone of the commit whose dvc.lock names it, and compare every file, bit by bit.
+
+    NAME is CONCEPT/METHOD/seedN; a file of results/ or a stage, then without its scores; or a copy of a model, from any
+    commit. Exit code: 0 the bits are the same, 3 every score is within its interval though bits differ, 1 neither.
+    """
+    import json
+    import signal
+
+    from unpaint.audit import hashes
+    from unpaint.reproduce import comparison, reproduce, text
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clone is deleted
+    with hashes.index() as database:
+        found = reproduce(name, database, cores, last=last, keep=keep)
+    click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.after(found))
+    sys.exit({comparison.BITS: 0, comparison.SCORES: 3, comparison.NOT: 1}[found.verdict])
+
+
+@cli.command()
+@click.argument("name")
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--key", type=FILE, help="A private key in PEM, kept outside the project, to sign with.")
 def receipt(name: str, folder: Path, key: Path | None) -> None:

@@ -24,7 +24,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 PRELOADED = ("diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", "open_clip", "scipy.stats", "datasets")
 """Each brings torch or transformers along; packages that load their parts late are named by the part."""
@@ -49,7 +49,7 @@ def run(command: list[str], threads: int) -> int:
         OSError: the command cannot be started.
     """
     if sys.platform == "darwin":  # a fork may not use Metal
-        return subprocess.run(command, check=False).returncode  # noqa: S603
+        return wait(command, dict(os.environ))
     counted = dict.fromkeys(THREADS, str(threads))
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "socket"))
@@ -57,13 +57,24 @@ def run(command: list[str], threads: int) -> int:
         # it ends when its input does: whatever ends this process
         with subprocess.Popen(start, stdin=subprocess.PIPE, env={**os.environ, **counted}) as server:  # noqa: S603
             try:
-                return _wait(command, {**os.environ, VARIABLE: path})
+                return wait(command, {**os.environ, VARIABLE: path})
             finally:
                 server.kill()
 
 
-def _wait(command: list[str], environment: dict[str, str]) -> int:
-    with subprocess.Popen(command, env=environment) as running:  # noqa: S603
+def wait(
+    command: list[str], environment: dict[str, str], folder: Path | None = None, output: TextIO | None = None
+) -> int:
+    """Run a command to its own end, whoever asks this process to stop; its exit code, as shells give it.
+
+    Args:
+        folder: to run it in; the current one, if none is given.
+        output: takes the place of its standard output.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+    with subprocess.Popen(command, env=environment, cwd=folder, stdout=output) as running:  # noqa: S603
         # Ctrl-C reaches the command as well, and it is the command that decides when to end
         kept = {
             signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),

@@ -83,9 +83,8 @@ def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[s
     Raises:
         UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
     """
-    database.executescript(TABLES)
     order = {commit: number for number, commit in enumerate(git("rev-list", "--all", "HEAD").split())}
-    remarks = _take_in(order, database)
+    remarks = take_in(order, database)
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         remarks.append("this clone is shallow, and its older commits were not searched; `git fetch --unshallow`")
     if not lock.PATH.is_file():
@@ -165,8 +164,16 @@ def _made(
     return sorted((Made(out, digest, (out, digest) in now) for out, digest in found), key=lambda one: not one.now)
 
 
-def _take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
-    """Read what the index does not have yet: new commits, and the tree as it is. Gives what could not be read."""
+def take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
+    """Read what the index does not have yet: new commits, and the tree as it is. Gives what could not be read.
+
+    Args:
+        commits: all that there are.
+
+    Raises:
+        UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
+    """
+    database.executescript(TABLES)
     known = {version for (version,) in database.execute("SELECT version FROM versions")}
     for commit in [commit for commit in commits if commit not in known]:
         _place(database, commit, _listed(commit))

@@ -15,7 +15,7 @@ from unpaint.audit.books import Found
 from unpaint.audit.model import audits
 from unpaint.errors import UserError
 
-ENVIRONMENT = ("device", "python", "platform", "lock", "packages")
+ENVIRONMENT = ("device", "processor", "python", "platform", "lock", "packages")
 CODE = ("commit", "dirty", "sources")
 
 

@@ -48,6 +48,12 @@ class Hashes:
         self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), stat, *made))
         return made
 
+    def digest(self, path: Path) -> str:
+        """DVC's hash of a file or of a folder; empty, where there is none."""
+        if path.is_dir():
+            return self.of_folder(path)
+        return self.of(path).md5 if path.is_file() else ""
+
     @staticmethod
     def files(folder: Path) -> list[Path]:
         """The files of a folder; not what .dvcignore leaves out."""

@@ -37,7 +37,7 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
     examined: dict[str, Found] = {}
     found = []
     for name in names:
-        roots = [one for one in entries.values() if one.outs] if name is None else _roots(entries, books, name)
+        roots = [one for one in entries.values() if one.outs] if name is None else roots_of(entries, books, name)
         if not roots:
             raise UserError("dvc.lock names no result; `unpaint record` what Snakemake made, or `dvc repro`")
         line = ancestry(roots, made)
@@ -46,8 +46,12 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
     return found
 
 
-def _roots(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
-    """The stages of a model: what made it, and what it was scored by. Of a file or a stage, that one."""
+def roots_of(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
+    """The stages of a model: what made it, and what it was scored by. Of a file or a stage, that one.
+
+    Raises:
+        UserError: dvc.lock has no such model.
+    """
     if name in entries:
         return [entries[name]]
     place, here = Path(name).absolute(), Path.cwd()

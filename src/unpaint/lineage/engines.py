@@ -6,7 +6,7 @@ import csv
 import io
 import subprocess
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -92,8 +92,11 @@ def stages() -> list[Job]:
         ]
 
 
-def repository() -> Any:
+def repository(settings: Mapping[str, Mapping[str, str]] | None = None) -> Any:
     """The DVC repository here, as a context manager.
+
+    Args:
+        settings: of DVC, by section, that go before those of its configuration.
 
     Raises:
         UserError: there is no git repository, or none of DVC.
@@ -105,7 +108,7 @@ def repository() -> Any:
     if not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
         raise UserError("no git repository here: DVC keeps its books beside git's; run `git init` and commit first")
     try:
-        return Repo(".")
+        return Repo(".", config=settings)
     except (NotDvcRepoError, SCMError):
         raise UserError("no DVC repository here; run `dvc init` and commit first") from None
 

@@ -48,11 +48,19 @@ def describe(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - started, 2),
         "peak_memory_mb": round(peak_memory_mb()),
-        "device": device,
         "commit": _git("rev-parse", "HEAD"),
         "dirty": _dirty(),
         "sources": sources_hash(),
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+        **environment(device),
+    }
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What rounding may depend on, of a stage on a device of this machine."""
+    return {
+        "device": device,
+        "processor": _processor(device),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
@@ -72,6 +80,22 @@ def peak_memory_mb() -> float:
     """The largest resident set of this process so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _processor(device: str) -> str:
+    """The name of a GPU; of a CPU also the numbers that tell generations apart which a cloud names alike."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+    except OSError:
+        lines = []
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in told:
+        return platform.processor() or platform.machine()
+    return f"{told['model name']}, family {told.get('cpu family')}, model {told.get('model')}"
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,0 +1,109 @@
+"""Proving that a model is what the books say: it is made again in a clone, and compared.
+
+No result is needed, and nothing of the project is changed: git has the code, the settings and the hashes.
+The books that count are dvc.lock of one commit, whose own code and settings are those that it says made the model.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unpaint.audit.hashes import Hashes
+from unpaint.audit.lock import Entry
+from unpaint.errors import UserError, some
+from unpaint.lineage.engines import repository
+from unpaint.reproduce import clone as clones
+from unpaint.reproduce import comparison, environment, text
+from unpaint.reproduce.comparison import ScorePair, Scores, Stage
+from unpaint.reproduce.environment import Environment
+from unpaint.reproduce.target import Target, targets
+
+METRICS = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of making a model again.
+
+    Attributes:
+        scores: recorded and made again, by name; empty where the model was asked for without them, or they are not in
+            the commit.
+        kept: the folder of the clone, if it was to be kept.
+    """
+
+    name: str
+    verdict: str
+    commit: str
+    stages: Sequence[Stage]
+    scores: Mapping[str, ScorePair]
+    environment: Environment
+    kept: Path | None
+
+
+def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool, keep: Path | None) -> Reproduction:
+    """Make a model again, with all that it was made from, and compare each file with what dvc.lock names.
+
+    Args:
+        name: CONCEPT/METHOD/seedN with its scores; a file of results/ or a stage without; or a copy of a model, from
+            any commit.
+        database: the index of audits.
+        last: make only its own stages again (the unlearning, its pool, its scores), from what is in DVC's cache.
+        keep: a new folder for the clone; else it is deleted.
+
+    Raises:
+        UserError: no commit names it, or none with the code and settings that made it; what it is made from is not
+            here; a stage failed.
+    """
+    found = targets(name, database)
+    with repository() as repo:
+        cache = Path(repo.cache.local_cache_dir)
+    with clones.clone(keep) as folder:
+        hashes = Hashes(database)
+        made_here = Hashes(sqlite3.connect(":memory:"))  # of files that are gone soon
+        target = _agreeing(name, found, folder, cache, last=last)
+        wanted = target.own if last else target.stages
+        recorded = _recorded(target, folder, made_here)
+        known = environment.compare(wanted, folder, cache, hashes)
+        print(text.before(name, target.commit, wanted, known), file=sys.stderr)
+        clones.prepare(folder, target, cache, made_here, last=last)
+        clones.make(folder, target, cores, last=last)
+        compared = comparison.stages(wanted, folder, made_here)
+        scores = comparison.pair_scores(recorded, _scores(target.own, folder)) if recorded else {}
+        verdict = comparison.verdict(compared, scores, due=known.due)
+        return Reproduction(name, verdict, target.commit, compared, scores, known, keep and folder)
+
+
+def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, last: bool) -> Target:
+    """The first of some targets whose commit has what its dvc.lock says that the stages were made with; checked out."""
+    told: list[str] = []
+    for target in found:
+        stages = target.own if last else target.stages
+        if not (other := clones.check_out(folder, target, stages, cache)):
+            return target
+        told = told or [f"{target.commit[:12]}: {some(other, 5)}"]
+    raise UserError(
+        f"{name}: no commit whose dvc.lock names it has the code, data and settings that made it by that dvc.lock; in the "
+        f"oldest, {told[0]}. Commit what it was made with, or make it with what is committed (dvc repro)"
+    )
+
+
+def _recorded(target: Target, folder: Path, hashes: Hashes) -> Scores:
+    """The scores in the commit, if they are those that its dvc.lock names."""
+    paths = [
+        (path, digest) for entry in target.own for path, digest in entry.outs.items() if Path(path).name == METRICS
+    ]
+    return {
+        name: score
+        for path, digest in paths
+        if hashes.digest(folder / path) == digest
+        for name, score in comparison.read_scores(folder / path).items()
+    }
+
+
+def _scores(own: Sequence[Entry], folder: Path) -> Scores:
+    paths = [path for entry in own for path in entry.outs if Path(path).name == METRICS]
+    return {name: score for path in paths for name, score in comparison.read_scores(folder / path).items()}

@@ -1,0 +1,112 @@
+"""Where the stages ran by their run notes, against this machine: equal ones should give equal bits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unpaint.audit.hashes import Hashes
+from unpaint.audit.lock import Entry
+from unpaint.lineage.note import environment
+from unpaint.lineage.stage import find_device
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A fact that was another where a model was made; None: there was no such thing, or it is not known."""
+
+    what: str
+    there: str | None
+    here: str | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is known of where a model was made.
+
+    Attributes:
+        differences: from here.
+        unknown: the stages whose run notes are not here.
+        lock: whether requirements.lock of the commit is the one that was there.
+        device: what is computed on here.
+    """
+
+    differences: list[Difference]
+    unknown: list[str]
+    lock: bool
+    device: str
+
+    @property
+    def equal(self) -> bool | None:
+        """Whether it was as here by all that a run note tells; None, where some are not here."""
+        return False if self.differences else None if self.unknown else True
+
+    @property
+    def due(self) -> bool:
+        """Whether the same bits must come out; a GPU does not promise that."""
+        return self.equal is True and self.device == "cpu"
+
+
+def compare(stages: Iterable[Entry], folder: Path, cache: Path, hashes: Hashes) -> Environment:
+    """Hold the run notes of stages against this machine; without any, what the commit's requirements.lock pins.
+
+    Args:
+        folder: the commit's files.
+        cache: DVC's.
+
+    Raises:
+        UserError: the device that the commit's params.yaml names is not here.
+    """
+    requirements = folder / "requirements.lock"
+    text = requirements.read_bytes() if requirements.is_file() else b""
+    wish = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")).get("device", "cpu")
+    device = find_device(str(wish))
+    here = {name: environment(name) for name in {"cpu", device}}
+    found: dict[Difference, None] = {}
+    unknown, lock = [], True
+    for entry in stages:
+        if (note := _note(entry, cache, hashes)) is None:
+            unknown.append(entry.name)
+            continue
+        computes = "device" in note["manifest"]["settings"]
+        found |= dict.fromkeys(_differences(note, here[device if computes else "cpu"]))
+        lock = lock and note.get("lock") == hashlib.sha256(text).hexdigest()
+    if unknown and not found:
+        found |= dict.fromkeys(_differences({"packages": _pinned(text.decode())}, here["cpu"]))
+    return Environment(list(found), unknown, lock, device)
+
+
+def _note(entry: Entry, cache: Path, hashes: Hashes) -> Mapping[str, Any] | None:
+    """The run note that dvc.lock names, from the tree or from DVC's cache."""
+    digest = entry.outs.get(entry.note, "")
+    for path in (Path(entry.note), cache / "files" / "md5" / digest[:2] / digest[2:]):
+        if digest and path.is_file() and hashes.of(path).md5 == digest:
+            note: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return note
+    return None
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
+    """What a run note tells otherwise; what an older one does not tell is no difference."""
+    packages = here["packages"]
+    pairs = {key: (there[key], here[key]) for key in ("device", "processor", "python", "platform") if key in there}
+    pairs |= {name: (version, packages.get(name)) for name, version in there["packages"].items() if name in packages}
+    return [Difference(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
+
+
+def _pinned(text: str) -> dict[str, str]:
+    """The versions that a requirements.lock pins, by the names that run notes use."""
+    pins = {_canonical(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)}
+    known = environment("cpu")["packages"]
+    return {name: pins[_canonical(name)] for name in known if _canonical(name) in pins}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
