@@ -86,8 +86,8 @@ def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, 
             return target
         told = told or [f"{target.commit[:12]}: {some(other, 5)}"]
     raise UserError(
-        f"{name}: no commit whose dvc.lock names it has the code, data and settings that made it by that dvc.lock; in the "
-        f"oldest, {told[0]}. Commit what it was made with, or make it with what is committed (dvc repro)"
+        f"{name}: no commit whose dvc.lock names it has the code, data and settings that made it, by that file; in "
+        f"the oldest, {told[0]}. Commit what it was made with, or make it with what is committed (dvc repro)"
     )
 
 

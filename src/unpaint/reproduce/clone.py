@@ -19,6 +19,7 @@ from unpaint.errors import UserError, some
 from unpaint.lineage.engines import repository
 from unpaint.lineage.git import git
 from unpaint.models.checkpoint import cached
+from unpaint.reproduce.environment import computes
 from unpaint.reproduce.target import NOTE, RESULTS, Target
 
 
@@ -54,6 +55,7 @@ def check_out(folder: Path, target: Target, stages: Sequence[Entry], cache: Path
         UserError: what `dvc add` keeps is not in DVC's cache.
     """
     with contextlib.chdir(folder):
+        git("clean", "--quiet", "-ffdx")  # of a commit that was tried before
         git("checkout", "--quiet", "--force", "--detach", target.commit)
     with _inside(folder, cache) as repo:
         read = {path for entry in stages for path in entry.deps if not path.startswith(RESULTS)}
@@ -93,6 +95,8 @@ def prepare(folder: Path, target: Target, cache: Path, hashes: Hashes, *, last: 
 def make(folder: Path, target: Target, cores: int, *, last: bool) -> None:
     """Make a target's stages again by Snakemake, whose words go to standard error.
 
+    Where they compute, they share one import of the libraries, as far as the commit knows how.
+
     Raises:
         UserError: it failed or was stopped.
     """
@@ -100,7 +104,7 @@ def make(folder: Path, target: Target, cores: int, *, last: bool) -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
     command += ["--allowed-rules", *rules] if last else []
     command += ["--", *(entry.note for entry in target.own)]
-    if (folder / "src/unpaint/warm.py").is_file():
+    if any(map(computes, target.own)) and (folder / "src/unpaint/warm.py").is_file():
         command = [sys.executable, "-c", "from unpaint.cli import main; main()", "warm", *command]
     if code := warm.wait(command, _environment(folder), folder, sys.stderr):
         raise UserError(

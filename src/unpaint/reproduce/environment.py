@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry
 from unpaint.lineage.note import environment
 from unpaint.lineage.stage import find_device
+
+FACTS = ("device", "processor", "python", "platform")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Environment:
         return self.equal is True and self.device == "cpu"
 
 
-def compare(stages: Iterable[Entry], folder: Path, cache: Path, hashes: Hashes) -> Environment:
+def compare(stages: Sequence[Entry], folder: Path, cache: Path, hashes: Hashes) -> Environment:
     """Hold the run notes of stages against this machine; without any, what the commit's requirements.lock pins.
 
     Args:
@@ -62,12 +62,13 @@ def compare(stages: Iterable[Entry], folder: Path, cache: Path, hashes: Hashes) 
         cache: DVC's.
 
     Raises:
-        UserError: the device that the commit's params.yaml names is not here.
+        UserError: the device that the stages ask for is not here.
     """
     requirements = folder / "requirements.lock"
     text = requirements.read_bytes() if requirements.is_file() else b""
-    wish = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")).get("device", "cpu")
-    device = find_device(str(wish))
+    # the settings agree with the commit's params.yaml, so there is one wish at most
+    wishes = [str(entry.params["device"]) for entry in stages if computes(entry)]
+    device = find_device(wishes[0]) if wishes else "cpu"
     here = {name: environment(name) for name in {"cpu", device}}
     found: dict[Difference, None] = {}
     unknown, lock = [], True
@@ -75,12 +76,17 @@ def compare(stages: Iterable[Entry], folder: Path, cache: Path, hashes: Hashes) 
         if (note := _note(entry, cache, hashes)) is None:
             unknown.append(entry.name)
             continue
-        computes = "device" in note["manifest"]["settings"]
-        found |= dict.fromkeys(_differences(note, here[device if computes else "cpu"]))
+        found |= dict.fromkeys(_facts(note, here[device if computes(entry) else "cpu"]))
+        found |= dict.fromkeys(_versions(note["packages"], here["cpu"]["packages"]))
         lock = lock and note.get("lock") == hashlib.sha256(text).hexdigest()
     if unknown and not found:
-        found |= dict.fromkeys(_differences({"packages": _pinned(text.decode())}, here["cpu"]))
+        found |= dict.fromkeys(_versions(_pinned(text.decode()), here["cpu"]["packages"]))
     return Environment(list(found), unknown, lock, device)
+
+
+def computes(entry: Entry) -> bool:
+    """Whether a stage computes on a device, with the libraries that this takes."""
+    return "device" in entry.params
 
 
 def _note(entry: Entry, cache: Path, hashes: Hashes) -> Mapping[str, Any] | None:
@@ -93,12 +99,19 @@ def _note(entry: Entry, cache: Path, hashes: Hashes) -> Mapping[str, Any] | None
     return None
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
-    """What a run note tells otherwise; what an older one does not tell is no difference."""
-    packages = here["packages"]
-    pairs = {key: (there[key], here[key]) for key in ("device", "processor", "python", "platform") if key in there}
-    pairs |= {name: (version, packages.get(name)) for name, version in there["packages"].items() if name in packages}
-    return [Difference(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
+def _facts(note: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
+    """What a run note tells otherwise, or does not tell."""
+    pairs = {fact: (note.get(fact, "not recorded"), here[fact]) for fact in FACTS}
+    return [Difference(fact, *pair) for fact, pair in pairs.items() if pair[0] != pair[1]]
+
+
+def _versions(there: Mapping[str, str | None], here: Mapping[str, str | None]) -> list[Difference]:
+    """The packages of other versions, of those that a stage of today tells of."""
+    return [
+        Difference(name, version, here[name])
+        for name, version in there.items()
+        if name in here and version != here[name]
+    ]
 
 
 def _pinned(text: str) -> dict[str, str]:

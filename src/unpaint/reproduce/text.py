@@ -44,8 +44,8 @@ def after(found: Reproduction) -> str:
         lines.append("  no scores were compared: name it CONCEPT/METHOD/seedN, of a commit that has its metrics.json")
     if found.environment.due:
         lines.append(
-            "  the environment is the recorded one by all that run notes tell, so the same bits were due: dvc.lock names "
-            "what this commit does not make"
+            "  the environment is the recorded one by all that run notes tell, so the same bits were due: dvc.lock "
+            "names what this commit does not make"
         )
     else:
         lines.append(f"  {_excuse(found.environment)}, so bits may differ")
