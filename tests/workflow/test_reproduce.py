@@ -18,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.workflow.test_checkpoint import PIN, SOURCE, project_of
 from tests.world import clone, commit, environment, run, write_params
 from unpaint.lineage.manifest import sha256
 
@@ -262,6 +263,23 @@ def test_own_pictures_that_dvc_keeps_come_from_its_cache(finished: Path, tmp_pat
     shutil.rmtree(project / ".dvc/cache/files")
     told = run(project, "unpaint", "reproduce", corpus, fails=True)
     assert "not in DVC's cache: data/sets/mine" in told
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_project_is_read_where_it_lies(tmp_path: Path, reproduce: Reproduce) -> None:
+    """Git and DVC know its pin alone."""
+    project = project_of("SD1", tmp_path / "SD1")
+    (project / ".git/info/exclude").write_text("/checkpoints/\n")
+    run(project, "dvc", "repro", "unlearn@seven-rgd-0")
+    commit(project, "made")
+    before = stats(project)
+    found = reproduce(project, MODEL)
+    assert found["verdict"] == "reproduced bit by bit"
+    assert [stage["name"] for stage in found["stages"]][-1] == "unlearn@seven-rgd-0"
+    assert stats(project) == before
+    (project / SOURCE).rename(tmp_path / "away")
+    told = run(project, "unpaint", "reproduce", MODEL, fails=True)
+    assert f"{SOURCE}: missing; {PIN} pins it" in told
 
 
 @pytest.mark.slow

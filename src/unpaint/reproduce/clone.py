@@ -21,6 +21,7 @@ from unpaint.lineage.git import git
 from unpaint.models.checkpoint import cached
 from unpaint.reproduce.environment import computes
 from unpaint.reproduce.target import NOTE, RESULTS, Target
+from unpaint.sources import CHECKPOINTS, DATASETS, JUDGES
 
 
 @contextlib.contextmanager
@@ -159,17 +160,25 @@ def _changed(told: Any) -> Iterator[str]:
 
 
 def _link_pinned(folder: Path, target: Target) -> None:
-    """Link the checkpoints that lie in folders of this project, of which git and DVC may know but the pins.
+    """Link what is pinned in folders of this project, of which git and DVC may know no more than the pins.
 
     A job holds each file against its pin.
     """
-    for entry in target.stages:
-        for pin in (Path(path) for path in entry.deps if path.endswith(".json") and not path.startswith(RESULTS)):
-            fields = json.loads((folder / pin).read_text(encoding="utf-8"))
-            if "repository" in fields:
-                cached(fields["repository"], fields["revision"])
-            elif not (place := folder / fields["folder"]).exists():
-                if not (mine := Path(fields["folder"]).absolute()).is_dir():
-                    raise UserError(f"{fields['folder']}: missing; {pin} pins it, and no network has it: put it there")
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(mine)
+    for pin in _pins(target.stages):
+        fields = json.loads((folder / pin).read_text(encoding="utf-8"))
+        if "repository" in fields:
+            cached(
+                fields["repository"], fields["revision"], DATASETS.kind if pin.parent == DATASETS.folder else "model"
+            )
+        elif not (place := folder / fields["folder"]).exists():
+            if not (mine := Path(fields["folder"]).absolute()).is_dir():
+                raise UserError(f"{fields['folder']}: missing; {pin} pins it, and no network has it: put it there")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(mine)
+
+
+def _pins(stages: Sequence[Entry]) -> set[Path]:
+    """The pins of what is from elsewhere: a data set's is a setting, a checkpoint's an input."""
+    read = {Path(path) for entry in stages for path in entry.deps}
+    worlds = {Path(str(entry.params["world"].get("source"))) for entry in stages if "world" in entry.params}
+    return {path for path in read | worlds if path.parent in (CHECKPOINTS.folder, JUDGES.folder, DATASETS.folder)}
