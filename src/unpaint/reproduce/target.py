@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from unpaint.audit import data, lock
+from unpaint.audit.books import Books
+from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.audit.model import roots_of
 from unpaint.errors import UserError
@@ -65,7 +66,7 @@ def targets(name: str, database: sqlite3.Connection) -> list[Target]:
     Raises:
         UserError: no dvc.lock names it, or only one that is not committed.
     """
-    data.take_in(database)
+    data.take_in(git("rev-list", "--all", "HEAD").split(), database)
     wanted = _wanted(name, database)
     books = dict(database.execute("SELECT version, lock FROM versions").fetchall())
     fit: dict[str, list[Entry]] = {}
@@ -87,7 +88,7 @@ def _wanted(name: str, database: sqlite3.Connection) -> dict[str, str]:
         own = _by_content(name, database)
     else:
         entries = lock.read(database)
-        own = roots_of(entries, makers(entries.values()), name)
+        own = roots_of(entries, Books(makers(entries.values()), database), name)
     outs = {path: digest for entry in own for path, digest in entry.outs.items()}
     wanted = {path: digest for path, digest in outs.items() if not path.endswith(NOTE)}
     if not wanted:
@@ -97,8 +98,7 @@ def _wanted(name: str, database: sqlite3.Connection) -> dict[str, str]:
 
 def _by_content(name: str, database: sqlite3.Connection) -> list[Entry]:
     """The stages of the model that a file is a copy of, by any dvc.lock of the clone."""
-    with Path(name).open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    digest = Hashes(database).of(Path(name)).md5
     for blob in _naming(digest, database):
         entries = lock.load(blob, database)
         for path in (path for entry in entries.values() for path, md5 in entry.outs.items() if md5 == digest):
