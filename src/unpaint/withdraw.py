@@ -20,6 +20,7 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage import note
 from unpaint.lineage.engines import outdated
+from unpaint.lineage.rows import listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
 from unpaint.tombstones import Tombstone
@@ -172,8 +173,7 @@ def _of_set(matches: list[Match], name: str) -> list[Match]:
 
 def _cells(match: Match) -> dict[str, str]:
     """The row of a list."""
-    head, *lines = Path(match.corpus).read_text(encoding="utf-8").splitlines()
-    return dict(zip(head.split("\t"), lines[match.row].split("\t"), strict=True))
+    return listed(Path(match.corpus).read_text(encoding="utf-8"))[match.row]
 
 
 def _rendered(params: Params) -> list[Path]:

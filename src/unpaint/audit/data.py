@@ -18,6 +18,7 @@ from unpaint.audit import lock
 from unpaint.audit.lock import Entry, blob_of, descent
 from unpaint.errors import UserError
 from unpaint.lineage.git import git
+from unpaint.lineage.rows import listed
 
 TREE = ""
 """Stands for the working tree among the commits."""
@@ -232,9 +233,7 @@ def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
 
 def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:
     try:
-        head, *lines = content.decode().splitlines()
-        columns = head.split("\t")
-        rows = [dict(zip(columns, line.split("\t"), strict=True)) for line in lines]
+        rows = listed(content.decode())
         return [(blob, int(row["row"]), *(row.get(name, "") for name in COLUMNS)) for row in rows]
     except (ValueError, KeyError):
         raise UserError(f"a rows.tsv (blob {blob[:12]}) cannot be read; make its corpus again") from None

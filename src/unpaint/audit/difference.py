@@ -14,9 +14,8 @@ from typing import Any
 from unpaint.audit.books import Found
 from unpaint.audit.model import audits
 from unpaint.errors import UserError
-
-ENVIRONMENT = ("device", "processor", "python", "platform", "lock", "packages")
-CODE = ("commit", "dirty", "sources")
+from unpaint.lineage.note import CODE, ENVIRONMENT
+from unpaint.lineage.rows import listed
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _pictures(found: Found) -> set[str]:
     if found.note["manifest"]["stage"] not in ("images", "world"):
         return set()
     lists = (Path(path) for path in found.entry.outs if path.endswith(".rows.tsv"))
-    return {line.split("\t")[2] for path in lists for line in path.read_text(encoding="utf-8").splitlines()[1:]}
+    return {row["image_sha256"] for path in lists for row in listed(path.read_text(encoding="utf-8"))}
 
 
 def _scores(one: Found, other: Found) -> list[Difference]:

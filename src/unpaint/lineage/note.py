@@ -33,6 +33,10 @@ PACKAGES = (
     "numpy",
     "pillow",
 )
+CODE = ("commit", "dirty", "sources")
+"""What a note tells of the code that ran."""
+ENVIRONMENT = ("device", "processor", "python", "platform", "lock", "packages")
+"""What it tells of where that ran."""
 
 
 def describe(

@@ -1,4 +1,4 @@
-"""JSON artefacts that list rows: one row a line, so that git shows what changed."""
+"""Lists of rows, one row a line, so that git shows what changed: JSON artefacts, and the rows.tsv beside a corpus."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def write_rows(path: Path, manifest: Manifest, head: Mapping[str, Any], lists: M
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def listed(text: str) -> list[dict[str, str]]:
+    """The rows of a rows.tsv, by column.
+
+    Raises:
+        ValueError: it has no header, or a row of another length.
+    """
+    head, *lines = (line.split("\t") for line in text.splitlines())
+    return [dict(zip(head, line, strict=True)) for line in lines]

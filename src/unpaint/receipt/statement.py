@@ -22,6 +22,8 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage.git import git
 from unpaint.lineage.manifest import KEY
+from unpaint.lineage.note import CODE, ENVIRONMENT
+from unpaint.lineage.rows import listed
 from unpaint.receipt.tree import root
 
 NAME = "receipt.json"
@@ -30,8 +32,6 @@ PREDICATE = "urn:unpaint:unlearning:v1"
 """What the statement is of: a name, which leads nowhere. The fields are described in docs/receipt.md."""
 CONFIDENCE = 0.95
 """Of the intervals in metrics.json."""
-ENVIRONMENT = ("device", "python", "platform", "lock", "packages")
-CODE = ("commit", "dirty", "sources")
 ORIGINS = {"render": "painted by the base model", "world": "pictures of the world"}
 """Where a set's pictures come from, by the setting `images`; a folder is the user's own."""
 
@@ -306,8 +306,7 @@ def _outs(found: Found, suffix: str) -> list[tuple[str, str]]:
 def _rows(found: Found) -> list[dict[str, str]]:
     """The list of rows that a stage wrote."""
     ((path, _),) = _outs(found, ".rows.tsv")
-    head, *lines = (line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines())
-    return [dict(zip(head, line, strict=True)) for line in lines]
+    return listed(Path(path).read_text(encoding="utf-8"))
 
 
 def _of(found: Found, keys: Sequence[str]) -> dict[str, Any]:
