@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "requirements.lock", "pyproject.toml")
+PARTS = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitattributes", ".gitignore", "requirements.lock", "pyproject.toml")
 FOLDERS = ("src", "workflow", "profiles", "data")
 
 

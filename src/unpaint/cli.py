@@ -184,6 +184,21 @@ def restore() -> None:
         click.echo(f"{len(missing)} files are not in the cache and stay missing; `dvc pull` brings them.")
 
 
+@cli.command()
+def merge() -> None:
+    """Resolve dvc.lock after a git merge that stopped at it: each stage from the side that changed it."""
+    from unpaint.lineage.merge import merge
+
+    both = merge()
+    click.echo("merged: dvc.lock has each stage from the side that changed it.")
+    if both:
+        click.echo(f"Both sides changed {', '.join(both)}: ours are taken.")
+    click.echo(
+        "Now resolve params.yaml; then `dvc pull`, `dvc repro` (it makes what fits neither side), `unpaint restore`, "
+        "`git add -A` and commit."
+    )
+
+
 @cli.group()
 def audit() -> None:
     """Ask which data made a model, or which models a piece of data made. Nothing is run or changed."""

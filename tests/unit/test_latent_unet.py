@@ -266,12 +266,15 @@ def copy(base, tmp_path):
     return tmp_path / "copy" / "base.json"
 
 
+REMEDY = "restore it with `dvc checkout` or `dvc pull`, or make it again"
+
+
 def test_a_base_model_is_verified_whole_or_in_part(copy):
     found = load(copy)
     assert found.verified() == found.verified("unet") == copy.parent / "pipeline"
     (copy.parent / "pipeline/vae/config.json").unlink()
     assert found.verified("unet", "scheduler")
-    message = "vae/config.json: missing, base.json lists it; restore it with `dvc checkout` or make it again$"
+    message = f"vae/config.json: missing, base.json lists it; {REMEDY}$"
     with pytest.raises(UserError, match=message):
         found.verified()
 
@@ -280,9 +283,7 @@ def test_a_flipped_byte_of_a_base_model_is_found(copy):
     path = copy.parent / "pipeline/unet/diffusion_pytorch_model.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
-    message = (
-        r"not the file that base.json lists \(truncated or changed\); restore it with `dvc checkout` or make it again$"
-    )
+    message = rf"not the file that base.json lists \(truncated or changed\); {REMEDY}$"
     for opened in (lambda: load_denoiser(copy, "cpu"), lambda: load_base_model(copy, "cpu")):
         with pytest.raises(UserError, match=message):
             opened()

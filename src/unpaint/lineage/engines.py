@@ -99,18 +99,23 @@ def repository(settings: Mapping[str, Mapping[str, str]] | None = None) -> Any:
         settings: of DVC, by section, that go before those of its configuration.
 
     Raises:
-        UserError: there is no git repository, or none of DVC.
+        UserError: there is no git repository, or none of DVC; dvc.yaml or dvc.lock cannot be read.
     """
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.scm import SCMError
+    from dvc.utils.serialize import YAMLFileCorruptedError
 
     if not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
         raise UserError("no git repository here: DVC keeps its books beside git's; run `git init` and commit first")
     try:
-        return Repo(".", config=settings)
+        repo = Repo(".", config=settings)
+        repo.index  # noqa: B018 (it is read here)
     except (NotDvcRepoError, SCMError):
         raise UserError("no DVC repository here; run `dvc init` and commit first") from None
+    except YAMLFileCorruptedError as error:
+        raise UserError(f"{error}; restore it from git (`unpaint merge`, if a merge has stopped at dvc.lock)") from None
+    return repo
 
 
 def differences(rules: Iterable[Job], stages: Iterable[Job]) -> list[str]:

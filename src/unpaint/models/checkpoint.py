@@ -54,7 +54,7 @@ class Checkpoint:
         """
         folder = self.folder
         remedy = (
-            "restore it with `dvc checkout` or make it again"
+            "restore it with `dvc checkout` or `dvc pull`, or make it again"
             if "pipeline" in self.place
             else "bring back the pinned one (`unpaint fetch`), or pin anew what is there (`unpaint pin`)"
         )
