@@ -61,11 +61,9 @@ class Store:
     def lose(self, remote: str, md5: str) -> None:
         self.files.rm_file(self.path(remote, md5))
 
-    def replace(self, remote: str, md5: str, content: bytes) -> None:
-        """Other content in an object's place, as protected as DVC left it."""
+    def rot(self, remote: str, md5: str, content: bytes) -> None:
+        """Other content at an object's place, as protected as DVC leaves objects."""
         path = self.path(remote, md5)
-        if self.files.exists(path):
-            self.files.rm_file(path)
         self.files.pipe_file(path, content)
         if Path(path).is_file():
             Path(path).chmod(0o444)
