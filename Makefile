@@ -37,7 +37,7 @@ lint: $(READY)
 $(READY): requirements.lock pyproject.toml # a lock names all there is; pip alone does not pin a package with extras
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and \
 	  f"requirements.lock is for Python 3.11, this is {sys.version.split()[0]}; run: make PYTHON=python3.11")'
-	@echo "Installing the pinned packages into .venv (about 6 GB, a few minutes) ..."
+	@echo "Installing the pinned packages into .venv (about 7 GB, a few minutes) ..."
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --progress-bar off --no-deps --require-hashes -r requirements.lock
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation -e .

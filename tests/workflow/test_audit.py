@@ -480,6 +480,7 @@ def test_a_commit_that_cannot_be_read_is_passed_over(project: Path) -> None:
     image = rows_of(project / "results/seven/images/forget.rows.tsv")[0][2]
     whole = (project / "dvc.lock").read_text()
     (project / "dvc.lock").write_text("<<<<<<< ours\n" + whole)
+    assert "YAML file structure is corrupted; restore it from git" in run(project, "unpaint", "restore", fails=True)
     replace(project / "results/seven/images/retain.rows.tsv", b"")
     commit(project, "broken")
     run(project, "git", "revert", "--no-edit", "HEAD")
