@@ -222,7 +222,7 @@ def audit_model(name: str | None, full: bool, machine: bool) -> None:
     with hashes.index(anew=full) as database:
         found = audit(name, database)
     click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.as_text(found))
-    sys.exit({"verified": 0, "missing": 3, "contradicted": 1}[text.verdict(found)])
+    sys.exit(text.EXIT[text.verdict(found)])
 
 
 @audit.command("data")
@@ -344,6 +344,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
 
     Exit code: 0 verified, 3 the model is not here, 1 contradicted.
     """
+    from unpaint.audit.text import EXIT
     from unpaint.receipt.verify import verify
 
     found = verify(folder, key, model)
@@ -352,7 +353,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
     for text in found.missing:
         click.echo(f"missing: {text}")
     click.echo(found.verdict)
-    sys.exit({"verified": 0, "missing": 3, "contradicted": 1}[found.verdict])
+    sys.exit(EXIT[found.verdict])
 
 
 @cli.command()

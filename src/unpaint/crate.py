@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unpaint.errors import UserError
-from unpaint.lineage.git import git
+from unpaint.lineage.git import content, git
 from unpaint.lineage.manifest import sha256
 from unpaint.receipt.statement import subject_of
 
@@ -85,7 +85,7 @@ def _bring(folder: Path, statement: Mapping[str, Any]) -> None:
         if name:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(git("show", f"{commit}:./{name}"), encoding="utf-8", newline="\n")
+            path.write_bytes(content("show", f"{commit}:./{name}"))
     scores = Path(subject_of(statement)[0]).with_name(SCORES)
     if not scores.is_file() or sha256(scores) != told["scores"]["files"][str(scores)]:
         raise UserError(f"{scores}: not here as the receipt names it; a crate is made in the project, as it was then")

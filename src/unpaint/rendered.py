@@ -1,46 +1,59 @@
 """Pictures that are rendered already, in `scratch/`: of a job that was stopped, or of a corpus that a row goes from.
 
-What determines a picture is in the name of its file: the settings, the base model, the code, the device and torch. The
-list of prompts is not, so that of another list only what is new is rendered.
+What determines a picture is in the name of its file: the settings, the base model, the code and where it ran. The list
+of prompts is not, so that of another list only what is new is rendered.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from unpaint import corpus
 from unpaint.corpus import Row
 from unpaint.errors import UserError
+from unpaint.lineage import note
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.note import sources_hash
 
 Key = tuple[str, int]
 """A prompt and an image seed."""
+SCRATCH = Path("scratch")
 
 
 class Rendered:
-    """The pictures that a job of this manifest need not render."""
+    """The pictures that one set's job need not render."""
 
-    def __init__(self, manifest: Manifest, device: str, torch: str | None = None, sources: str | None = None) -> None:
-        """Name what determines them; torch's version and the hash of the code are those of here, if left out."""
+    def __init__(self, manifest: Manifest, place: Path, environment: Mapping[str, Any], sources: str) -> None:
+        """Name what determines them.
+
+        Args:
+            place: the folder of the set, so that no two concepts share a file.
+            environment: where they are rendered, as `note.environment` has it.
+            sources: the hash of the code that renders them.
+        """
         self.manifest = replace(manifest, inputs={"base": manifest.inputs["base"]})
-        stamp = f"{self.manifest.dumps()} {sources or sources_hash()} {device} {torch or version('torch')}"
-        self._stem = f"rendered-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}"
+        stamp = json.dumps([self.manifest.as_dict(), environment, sources], sort_keys=True)
+        self._set = "rendered-" + _short(f"{place} {manifest.settings['set']}")
+        self._stem = f"{self._set}-{_short(stamp)}"
 
     @classmethod
-    def of_note(cls, note: Mapping[str, Any], sources: str | None = None) -> Rendered:
+    def here(cls, manifest: Manifest, place: Path, device: str) -> Rendered:
+        """Those of this code, on a device of this machine."""
+        return cls(manifest, place, note.environment(device), note.sources_hash())
+
+    @classmethod
+    def of_corpus(cls, path: Path, said: Mapping[str, Any], sources: str) -> Rendered:
         """Those of a corpus, by its run note."""
-        said = note["manifest"]
-        manifest = Manifest(said["stage"], said["settings"], said["inputs"])
-        return cls(manifest, note["device"], note["packages"]["torch"], sources)
+        made = said["manifest"]
+        manifest = Manifest(made["stage"], made["settings"], made["inputs"])
+        return cls(manifest, path.parent, {key: said.get(key) for key in note.RAN_ON}, sources)
 
     def load(self) -> dict[Key, Row]:
         """What is there, by prompt and seed; a file that cannot be read is passed over."""
@@ -66,19 +79,26 @@ class Rendered:
             shutil.copyfile(path, target)
 
     def clear(self) -> None:
-        """Delete them."""
-        for path in self._files():
-            path.unlink()
-
-    @staticmethod
-    def clear_all() -> None:
-        """Delete those of every job."""
-        for path in Path("scratch").glob("rendered-*.parquet"):
-            path.unlink()
+        """Delete all of this set, also what is of other code or settings by now, or half written."""
+        _delete(self._set)
 
     def _files(self) -> list[Path]:
-        return sorted(Path("scratch").glob(f"{self._stem}-*.parquet"))
+        return sorted(SCRATCH.glob(f"{self._stem}-*.parquet"))
 
     def _next(self) -> Path:
-        Path("scratch").mkdir(exist_ok=True)
-        return Path("scratch") / f"{self._stem}-{len(self._files()):06d}.parquet"
+        SCRATCH.mkdir(exist_ok=True)
+        return SCRATCH / f"{self._stem}-{len(self._files()):06d}.parquet"
+
+
+def clear_all() -> None:
+    """Delete those of every set."""
+    _delete("rendered")
+
+
+def _delete(stem: str) -> None:
+    for path in SCRATCH.glob(f"{stem}-*"):
+        path.unlink(missing_ok=True)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,16 +1,16 @@
 """Tombstones: what was withdrawn, and is in no corpus again. Files of data/withdrawn, which git keeps.
 
-`world.json` has those of the world, `concepts/NAME.json` those of a concept's training pictures.
+`world.jsonl` has those of the world, `concepts/NAME.jsonl` those of a concept's training pictures: JSON, one a line.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import write_text
@@ -18,7 +18,7 @@ from unpaint.lineage.manifest import write_text
 if TYPE_CHECKING:
     from unpaint.corpus import Row
 
-WORLD = Path("data/withdrawn/world.json")
+WORLD = Path("data/withdrawn/world.jsonl")
 CONCEPTS = Path("data/withdrawn/concepts")
 
 
@@ -55,43 +55,41 @@ class Tombstone:
 
 def of_concept(name: str) -> Path:
     """Where the tombstones of a concept are, if it has any."""
-    return CONCEPTS / f"{name}.json"
+    return CONCEPTS / f"{name}.jsonl"
 
 
 def read(path: Path | None) -> list[Tombstone]:
     """The tombstones of a file; none, if there is no file.
 
     Raises:
-        UserError: it cannot be read, or a row is no tombstone.
+        UserError: a line is no tombstone.
     """
     if path is None or not path.is_file():
         return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(rows, list):
-            raise TypeError
-    except (ValueError, TypeError):
-        raise UserError(f"{path}: no list of tombstones in JSON; restore it from git") from None
     found = []
-    for number, fields in enumerate(rows, 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            found.append(Tombstone(**fields))
+            found.append(Tombstone(**json.loads(line)))
         except (TypeError, ValueError):
             raise UserError(
-                f"{path}: row {number}: no tombstone: it has why, on, and either picture (a sha256) or prompt (and a "
+                f"{path}: line {number}: no tombstone: it has why, on, and either picture (a sha256) or prompt (and a "
                 "seed); `unpaint withdraw` writes them"
             ) from None
     return found
 
 
 def write(path: Path, tombstones: Sequence[Tombstone]) -> None:
-    """Write a file of tombstones, one a line."""
-    fields = [{name: value for name, value in asdict(one).items() if value not in ("", None)} for one in tombstones]
-    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in fields)
-    write_text(path, f"[\n{lines}\n]\n" if lines else "[]\n")
+    """Write a file of tombstones."""
+    fields = ({name: value for name, value in asdict(one).items() if value not in ("", None)} for one in tombstones)
+    write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in fields))
 
 
 def withdrawn(row: Row, tombstones: Sequence[Tombstone]) -> bool:
     """Whether a row of a corpus was withdrawn: its picture, the user's file that it came from, or its prompt."""
     pictures = {row.sha256, row.attributes.get("file_sha256")}
     return any(one.picture in pictures or one.covers(row.prompt, row.seed) for one in tombstones)
+
+
+def pairs(prompts: Iterable[Mapping[str, Any]], tombstones: Sequence[Tombstone]) -> set[str]:
+    """The pairs of which a prompt was withdrawn; of both sets' prompts, as prompts/train.json lists them."""
+    return {row["pair"] for row in prompts if any(one.covers(row["prompt"], row["seed"]) for one in tombstones)}

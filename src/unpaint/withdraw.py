@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -29,10 +30,11 @@ ANY = "*"
 """In a pattern it stands for any text."""
 SETS = ("forget", "retain")
 NOT_OWN = ("render", "world")
-WORLD_ROWS = "results/world.rows.tsv"
+WORLD, WORLD_ROWS = "results/world.parquet", "results/world.rows.tsv"
+BASE = "results/base/base.json"
 CORPORA = ("world.parquet", "images/forget.parquet", "images/retain.parquet")
 SHOWN = 5
-PAIR = re.compile(r"(train|test)-\d+\.\d+")
+PAIR = re.compile(r"(train|test)-\d+\.\d+|own-\d+")
 Found = dict[Path, list[Tombstone]]
 """Tombstones by the file that they belong into."""
 
@@ -45,7 +47,7 @@ class Withdrawal:
         written: new tombstones, by file.
         stale: the files that are out of date by it, and were not before.
         before: those that were out of date, or not made, before.
-        kept: pictures that will not be rendered again.
+        kept: pictures that are not rendered again where they were rendered before.
     """
 
     written: Found
@@ -60,10 +62,11 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
     Args:
         query: what `unpaint audit data` takes, or a pattern of prompts; with none, nothing is written, and what is out
             of date already, by another clone's tombstones say, is told and its pictures are kept.
-        concept: the one concept to withdraw it from; from all, if there is none.
+        concept: the one concept to withdraw it from; from every corpus, if there is none.
 
     Raises:
-        UserError: no corpus here has it, or it is withdrawn already; a pair of several concepts; an engine refuses.
+        UserError: no corpus here has it, or it is withdrawn already; a pair of several concepts, or a picture of the
+            world of one; the lists of prompts are newer than the sets; an engine refuses.
     """
     params, before = load(Path("params.yaml")), outdated()
     if concept not in (None, *params.concepts):
@@ -72,9 +75,10 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
     for path, new in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         tombstones.write(path, [*tombstones.read(path), *new])
-    # all of them, as DVC's stages of other concepts see the same folder of tombstones, and run to the same bytes
-    kept = {path.as_posix(): _keep(path, path.as_posix() in before) for path in _rendered(params)}
     stale = [path for path in outdated() if path not in before] if query else before
+    # all of them, as DVC's stages of other concepts see the same folder of tombstones, and run to the same bytes
+    corpora = [] if BASE in stale else _rendered(params)
+    kept = {path.as_posix(): _keep(path, path.as_posix() in before) for path in corpora}
     return Withdrawal(written, stale, before if query else [], sum(kept.get(path, 0) for path in stale))
 
 
@@ -89,7 +93,11 @@ def as_text(done: Withdrawal) -> str:
         return "\n".join([*lines, "nothing that was made is out of date by it"])
     lines.append(f"out of date: {len(done.stale)} files (--json names them all), among them")
     lines += [f"  {path}" for path in done.stale if Path(path).name in data.MADE or path.endswith(CORPORA)]
-    lines.append(f"{done.kept} pictures need not be rendered again; they are in scratch/")
+    if done.kept:
+        lines.append(
+            f"{done.kept} pictures are kept in scratch/; they are rendered again only where device, processor or "
+            "packages are others than those that rendered them"
+        )
     lines.append("make exactly that anew: unpaint warm snakemake --cores all, and then unpaint record")
     if done.before:
         lines.append(f"it also makes {some(done.before, SHOWN)}, which were not up to date before")
@@ -113,14 +121,10 @@ def _new(
     query: str, stone: Callable[..., Tombstone], concept: str | None, params: Params, database: sqlite3.Connection
 ) -> Found:
     """The tombstones that are not there yet."""
-    names = [concept] if concept else list(params.concepts)
-    wanted = re.compile(".*".join(map(re.escape, query.split(ANY))))
-    texts = {name: sorted(filter(wanted.fullmatch, _prompts(name, params))) for name in names}
-    found: Found = {tombstones.of_concept(name): [stone(prompt=text) for text in texts[name]] for name in names}
-    if not any(found.values()):
-        for path, one in _of_rows(query, stone, names, database):
-            found.setdefault(path, []).append(one)
-    if not any(found.values()):
+    found: Found = {}
+    for path, one in [*_of_texts(query, stone, concept, params)] or _of_rows(query, stone, concept, params, database):
+        found.setdefault(path, []).append(one)
+    if not found:
         raise UserError(f"{query}: no corpus here has it; `unpaint audit data` searches history as well")
     known = {path: [_told(one) for one in tombstones.read(path)] for path in found}
     new = {path: [one for one in dict.fromkeys(each) if _told(one) not in known[path]] for path, each in found.items()}
@@ -129,46 +133,81 @@ def _new(
     return {path: each for path, each in new.items() if each}
 
 
+def _of_texts(
+    query: str, stone: Callable[..., Tombstone], concept: str | None, params: Params
+) -> Iterator[tuple[Path, Tombstone]]:
+    """Tombstones of prompts, and of captions."""
+    wanted = re.compile(".*".join(map(re.escape, query.split(ANY))))
+    for name in [concept] if concept else params.concepts:
+        for text in sorted(filter(wanted.fullmatch, _prompts(name, params))):
+            yield tombstones.of_concept(name), stone(prompt=text)
+    for text in [] if concept else _captions(query, wanted):
+        yield tombstones.WORLD, stone(prompt=text)
+
+
 def _prompts(name: str, params: Params) -> set[str]:
     """The prompts of a concept's training pictures, of own ones the captions."""
-    sources = params.concepts[name].images
-    listed = Path("results", name, "prompts", "train.json")
-    lists = read_json(listed) if listed.is_file() else {}
+    path = Path("results", name, "prompts", "train.json")
+    lists = read_json(path) if path.is_file() else {}
     found = {row["prompt"] for which in SETS for row in lists.get(which, [])}
-    own = [source for which in SETS if (source := getattr(sources, which)) not in NOT_OWN]
+    own = [source for which in SETS if (source := _source(name, which, params)) not in NOT_OWN]
     return found | {row.caption for source in own for row in folder.listing(Path(source))}
 
 
+def _captions(query: str, wanted: re.Pattern[str]) -> list[str]:
+    """The captions of the world that are asked for."""
+    rows = listed(Path(WORLD_ROWS).read_text(encoding="utf-8")) if Path(WORLD_ROWS).is_file() else []
+    if ANY not in query:
+        digest = hashlib.sha256(query.encode()).hexdigest()
+        return [query] if any(row["prompt_sha256"] == digest for row in rows) else []
+    if rows and not Path(WORLD).is_file():
+        raise UserError(f"{WORLD}: not here, and its captions may be of that form; dvc pull {WORLD}, or give --concept")
+    texts = parquet.read_table(WORLD, columns=["prompt"])["prompt"].to_pylist() if rows else []
+    return sorted(filter(wanted.fullmatch, set(texts)))
+
+
 def _of_rows(
-    query: str, stone: Callable[..., Tombstone], names: list[str], database: sqlite3.Connection
+    query: str, stone: Callable[..., Tombstone], concept: str | None, params: Params, database: sqlite3.Connection
 ) -> Iterator[tuple[Path, Tombstone]]:
     """Tombstones of the rows of corpora that the query finds."""
     matches = [match for match in data.audit(query, database)[0] if match.now]
     world = [match for match in matches if match.corpus == WORLD_ROWS]
-    yield from ((tombstones.WORLD, stone(picture=_cells(match)["image_sha256"])) for match in world)
-    # without its picture the world has none to draw for a set
-    sets = {} if world else {name: _of_set(matches, name) for name in names}
-    concepts = [name for name, found in sets.items() if found]
-    if len(concepts) > 1 and PAIR.fullmatch(query):
-        raise UserError(f"{query}: a pair of {', '.join(concepts)}; give --concept")
-    if matches and not world and not concepts:
+    if world and concept:
+        raise UserError(f"{query}: a row of the world, which all learnt from; leave out --concept")
+    for match in world:
+        cells = _cells(match)
+        yield tombstones.WORLD, stone(picture=cells.get("file_sha256") or cells["image_sha256"])
+    sets = [(name, which) for name in ([concept] if concept else params.concepts) for which in SETS]
+    if world:  # without its picture the world has none to draw for a set
+        sets = [(name, which) for name, which in sets if _source(name, which, params) != "world"]
+    places = {f"results/{name}/images/{which}.rows.tsv": (name, which) for name, which in sets}
+    held = [(*places[match.corpus], match) for match in matches if match.corpus in places]
+    if matches and not world and not held:
         pools = some([match.corpus for match in matches], 3)
         raise UserError(
             f"{query}: no data of a concept asked for, but in {pools}, which models made; nothing learnt it"
         )
-    for name in concepts:
-        lists = read_json(Path("results", name, "prompts", "train.json"))
-        for pair, match in {match.pair: match for match in reversed(sets[name])}.items():
-            which = Path(match.corpus).name.partition(".")[0]
-            if row := next((row for row in lists[which] if row["pair"] == pair), None):
-                yield tombstones.of_concept(name), stone(prompt=row["prompt"], seed=row["seed"])
-            else:
-                yield tombstones.of_concept(name), stone(picture=_cells(match)["file_sha256"])
+    names = list(dict.fromkeys(name for name, _, _ in held))
+    if len(names) > 1 and PAIR.fullmatch(query):
+        raise UserError(f"{query}: a pair of {', '.join(names)}; give --concept")
+    done = set()
+    for name, which, match in held:
+        one = _of_row(name, which, match, stone)
+        # a pair is in both sets, and one tombstone takes it out of them
+        if one.picture or (name, match.pair) not in done:
+            done.add((name, match.pair))
+            yield tombstones.of_concept(name), one
 
 
-def _of_set(matches: list[Match], name: str) -> list[Match]:
-    """The rows of a concept's forget and retain set."""
-    return [match for match in matches if match.corpus in {f"results/{name}/images/{which}.rows.tsv" for which in SETS}]
+def _of_row(name: str, which: str, match: Match, stone: Callable[..., Tombstone]) -> Tombstone:
+    """The tombstone of a row of a set: of the user's own picture, or of the prompt and the image seed of its pair."""
+    cells, path = _cells(match), Path("results", name, "prompts", "train.json")
+    asked = [row for row in read_json(path)[which] if row["pair"] == match.pair]
+    if not asked and cells.get("file_sha256"):
+        return stone(picture=cells["file_sha256"])
+    if not asked or hashlib.sha256(asked[0]["prompt"].encode()).hexdigest() != cells["prompt_sha256"]:
+        raise UserError(f"{path}: not the prompts that {match.corpus} was made of; make the sets first: dvc repro")
+    return stone(prompt=asked[0]["prompt"], seed=asked[0]["seed"])
 
 
 def _cells(match: Match) -> dict[str, str]:
@@ -176,20 +215,24 @@ def _cells(match: Match) -> dict[str, str]:
     return listed(Path(match.corpus).read_text(encoding="utf-8"))[match.row]
 
 
+def _source(name: str, which: str, params: Params) -> str:
+    return str(getattr(params.concepts[name].images, which))
+
+
 def _rendered(params: Params) -> list[Path]:
     """The corpora that are here and rendered."""
-    sets = [(name, which) for name, concept in params.concepts.items() for which in SETS]
-    found = [
-        Path("results", name, "images", f"{which}.parquet")
-        for name, which in sets
-        if getattr(params.concepts[name].images, which) == "render"
-    ]
+    sets = [(name, which) for name in params.concepts for which in SETS if _source(name, which, params) == "render"]
+    found = [Path("results", name, "images", f"{which}.parquet") for name, which in sets]
     return [path for path in found if path.is_file() and path.with_name(f"{path.name}.run.json").is_file()]
 
 
 def _keep(path: Path, stale: bool) -> int:
-    """Keep a corpus' pictures from being rendered again, and count them."""
+    """Keep a corpus' pictures from being rendered again, and count those that are still wanted."""
     said = read_json(path.with_name(f"{path.name}.run.json"))
     # of one that is up to date the engines have looked at the code already
-    Rendered.of_note(said, said["sources"] if stale else note.sources_hash()).take(path)
-    return parquet.read_metadata(path).num_rows  # type: ignore[no-any-return]
+    Rendered.of_corpus(path, said, said["sources"] if stale else note.sources_hash()).take(path)
+    name, lists = path.parts[1], read_json(path.parents[1] / "prompts" / "train.json")
+    gone = tombstones.pairs([*lists["forget"], *lists["retain"]], tombstones.read(tombstones.of_concept(name)))
+    wanted = {(row["prompt"], row["seed"]) for row in lists[path.stem] if row["pair"] not in gone}
+    columns = parquet.read_table(path, columns=["prompt", "seed"]).to_pydict()
+    return len(wanted & set(zip(columns["prompt"], columns["seed"], strict=True)))

@@ -25,21 +25,21 @@ ROW = Row(b"picture", "a red seven", "train-0001.0", 12, {"file_sha256": "f" * 6
     ],
 )
 def test_a_tombstone_covers_its_picture_or_its_prompt(fields, covered, tmp_path):
-    path = tmp_path / "seven.json"
+    path = tmp_path / "seven.jsonl"
     tombstones.write(path, [Tombstone("request 7", "2026-11-26", **fields)])
     found = tombstones.read(path)
     assert found == [Tombstone("request 7", "2026-11-26", **fields)]
     assert tombstones.withdrawn(ROW, found) is covered
 
 
-def test_one_stands_on_each_line_and_an_empty_list_is_a_file(tmp_path):
-    path = tmp_path / "world.json"
+def test_one_stands_on_each_line_and_none_is_an_empty_file(tmp_path):
+    path = tmp_path / "world.jsonl"
     tombstones.write(path, [])
-    assert path.read_text() == "[]\n"
+    assert path.read_text() == ""
     assert tombstones.read(path) == tombstones.read(None) == tombstones.read(tmp_path / "none") == []
     tombstones.write(path, [Tombstone("x", "y", prompt=name) for name in "ab"])
-    assert path.read_text().splitlines()[1:3] == [
-        '{"why": "x", "on": "y", "prompt": "a"},',
+    assert path.read_text().splitlines() == [
+        '{"why": "x", "on": "y", "prompt": "a"}',
         '{"why": "x", "on": "y", "prompt": "b"}',
     ]
 
@@ -58,15 +58,15 @@ def test_one_stands_on_each_line_and_an_empty_list_is_a_file(tmp_path):
     ],
 )
 def test_what_is_no_tombstone_is_named(row, tmp_path):
-    path = tmp_path / "seven.json"
-    path.write_text(json.dumps([{"why": "x", "on": "y", "prompt": "a"}, row]))
-    with pytest.raises(UserError, match=r"seven\.json: row 2: no tombstone"):
+    path = tmp_path / "seven.jsonl"
+    path.write_text("\n".join(map(json.dumps, [{"why": "x", "on": "y", "prompt": "a"}, row])))
+    with pytest.raises(UserError, match=r"seven\.jsonl: line 2: no tombstone"):
         tombstones.read(path)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[", "<<<<<<< ours"])
-def test_what_is_no_list_is_named(text, tmp_path):
-    path = tmp_path / "seven.json"
+@pytest.mark.parametrize("text", ["{}", "[", "<<<<<<< ours", "null"])
+def test_a_line_that_is_no_json_object_is_named(text, tmp_path):
+    path = tmp_path / "seven.jsonl"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"seven\.json: no list of tombstones"):
+    with pytest.raises(UserError, match=r"seven\.jsonl: line 1: no tombstone"):
         tombstones.read(path)

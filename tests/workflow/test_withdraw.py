@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.workflow.test_own_pictures import bring
-from tests.world import commit, run
+from tests.world import commit, run, tiny_params, write_params
 from unpaint import corpus
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
@@ -43,6 +43,10 @@ def descent(project: Path, first: set[str]) -> set[str]:
     return made
 
 
+def ran(printed: str) -> set[str]:
+    return {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+
+
 def rendered(project: Path) -> dict[str, list[corpus.Row]]:
     return {path: corpus.read(project / path) for path in (FORGET, RETAIN)}
 
@@ -53,10 +57,14 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     # without a reason nothing is written
     assert "--why" in run(project, "unpaint", "withdraw", row.sha256, fails=True)
     done = withdraw(project, row.sha256)
-    (stone,) = done["written"]["data/withdrawn/concepts/seven.json"]
+    (stone,) = done["written"]["data/withdrawn/concepts/seven.jsonl"]
     assert (stone["prompt"], stone["seed"], stone["why"]) == (row.prompt, row.seed, "request 7")
     assert done["before"] == []
-    assert done["kept"] == len(before[FORGET]) + len(before[RETAIN])
+    assert done["kept"] == sum(one.pair != row.pair for rows in before.values() for one in rows)
+    # until it is made anew, the model is one that learnt it
+    printed = run(project, "unpaint", "audit", "model", "seven/rgd/seed0", fails=True)
+    assert "missing: 2 files; dvc repro" in printed
+    assert "data/withdrawn/concepts/seven.jsonl is not as it was when images@seven-forget was made" in printed
 
     # what it says is out of date is what the books say depends on the two sets, and what Snakemake then makes
     expected = descent(project, {"images@seven-forget", "images@seven-retain"})
@@ -93,9 +101,17 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     assert "no corpus here has it; `unpaint audit data` searches history as well" in printed
 
 
-def test_a_withdrawn_pattern_reaches_another_clone_by_git(project: Path) -> None:
+def test_a_withdrawn_pattern_reaches_another_clone_by_git_and_no_other_concept(project: Path) -> None:
+    params = tiny_params()
+    params["concepts"]["eight"] = {**params["concepts"]["seven"], "forget": {"digit": "eight"}}
+    write_params(project, params)
+    others = [f"images@eight-{which}" for which in ("forget", "retain")]
+    run(project, "dvc", "repro", *others)
     before = rendered(project)
+    kept = {path: sha256(path) for path in (project / "results/eight/images").glob("*.parquet")}
     done = withdraw(project, "a red * at the * of a * square", "--concept", "seven")
+    assert list(done["written"]) == ["data/withdrawn/concepts/seven.jsonl"]
+    assert not [path for path in done["stale"] if "eight" in path]
     (stones,) = done["written"].values()
     prompts = {stone["prompt"] for stone in stones}
     assert prompts == {row.prompt for rows in before.values() for row in rows if row.prompt.startswith("a red ")}
@@ -104,21 +120,24 @@ def test_a_withdrawn_pattern_reaches_another_clone_by_git(project: Path) -> None
     shutil.rmtree(project / "scratch")
     assert json.loads(run(project, "unpaint", "withdraw", "--json"))["kept"] == done["kept"]
     stages = [f"images@seven-{which}" for which in ("forget", "retain")]
-    printed = run(project, "dvc", "repro", *stages)
-    assert {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")} == set(stages)
+    printed = run(project, "dvc", "repro", *stages, *others)
+    # to DVC the tombstones of all concepts are one folder
+    assert ran(printed) == {*stages, *others}
     gone = {row.pair for rows in before.values() for row in rows if row.prompt in prompts}
     for path, rows in before.items():
         assert corpus.read(project / path) == [row for row in rows if row.pair not in gone]
-        log = (project / "logs/seven" / f"images-{Path(path).stem}.log").read_text()
-        assert "were rendered before" in log
-        assert " of " not in log
+    assert kept == {path: sha256(path) for path in kept}
+    for log in (project / "logs").glob("*/images-*.log"):
+        assert "were rendered before" in log.read_text()
+        assert " of " not in log.read_text()
+    assert not list((project / "scratch").glob("rendered-*"))
 
 
 def test_a_withdrawn_row_of_the_world_is_in_no_model(project: Path) -> None:
     path = project / "results/world.parquet"
     before = corpus.read(path)
     done = withdraw(project, before[7].sha256)
-    assert list(done["written"]) == ["data/withdrawn/world.json"]
+    assert list(done["written"]) == ["data/withdrawn/world.jsonl"]
     # of a pipeline DVC's books name the folder
     expected = {path for path in descent(project, {"world"}) if not path.endswith("/pipeline")}
     assert {path for path in done["stale"] if "/pipeline/" not in path} == expected
@@ -133,7 +152,7 @@ def test_a_withdrawn_picture_of_ones_own(project: Path) -> None:
     run(project, "dvc", "repro", stage)
     before = corpus.read(project / FORGET)
     done = withdraw(project, str(folder / "3.png"))
-    (stone,) = done["written"]["data/withdrawn/concepts/seven.json"]
+    (stone,) = done["written"]["data/withdrawn/concepts/seven.jsonl"]
     assert stone["picture"] == sha256(folder / "3.png")
     run(project, "dvc", "repro", stage)
     assert corpus.read(project / FORGET) == [*before[:3], *before[4:]]
@@ -144,20 +163,20 @@ def test_what_cannot_be_withdrawn_is_said(project: Path) -> None:
     for query, message in {
         pool[0].sha256: "results/seven/rgd/seed0/samples.rows.tsv, which models made; nothing learnt it",
         "f" * 64: "no corpus here has it; `unpaint audit data` searches history as well",
-        "a black *": "no corpus here has it",
+        "a mauve *": "no corpus here has it",
     }.items():
         assert message in run(project, "unpaint", "withdraw", query, "--why", "x", fails=True), query
     asked = ("unpaint", "withdraw", "train-0001.0", "--why", "x")
     assert "--concept: eight is none of seven" in run(project, *asked, "--concept", "eight", fails=True)
-    assert not (project / "data/withdrawn/concepts/seven.json").exists()
+    assert not (project / "data/withdrawn/concepts/seven.jsonl").exists()
     # a pair is in both sets, and has one tombstone
     run(project, *asked)
-    path = project / "data/withdrawn/concepts/seven.json"
-    (stone,) = json.loads(path.read_text())
+    path = project / "data/withdrawn/concepts/seven.jsonl"
+    (stone,) = map(json.loads, path.read_text().splitlines())
     assert "it is withdrawn already" in run(project, *asked, fails=True)
-    path.write_text(json.dumps([stone, {"why": "x", "on": "y", "picture": "z"}]))
+    path.write_text("\n".join(map(json.dumps, [stone, {"why": "x", "on": "y", "picture": "z"}])))
     for command in (("unpaint", "check", "--params"), ("snakemake", "-n")):
-        assert "data/withdrawn/concepts/seven.json: row 2: no tombstone" in run(project, *command, fails=True)
+        assert "data/withdrawn/concepts/seven.jsonl: line 2: no tombstone" in run(project, *command, fails=True)
 
 
 def test_a_job_that_was_stopped_renders_the_rest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

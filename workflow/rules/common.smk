@@ -79,7 +79,7 @@ def pictures(folder):
 
 def tombstones(concept):
     """What was withdrawn of a concept's pictures, if anything was."""
-    path = Path("data/withdrawn/concepts") / f"{concept}.json"
+    path = Path("data/withdrawn/concepts") / f"{concept}.jsonl"
     return str(path) if path.is_file() else []
 
 

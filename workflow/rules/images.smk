@@ -2,7 +2,7 @@
 # that it was trained on, or the user's own.
 #
 # needs: results/base/base.json, results/{concept}/prompts/train.json, what base.source names; data/sets/NAME/*, where the
-#        concept names it; data/withdrawn/concepts/{concept}.json, if anything of it was withdrawn
+#        concept names it; data/withdrawn/concepts/{concept}.jsonl, if anything of it was withdrawn
 # gives: results/{concept}/images/{forget,retain}.parquet and their rows.tsv
 
 

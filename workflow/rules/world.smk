@@ -1,6 +1,6 @@
 # The data that trains base model and judge in one corpus: drawn, the user's own captioned pictures, or a data set; none has no row.
 #
-# needs: data/withdrawn/world.json; data/worlds/NAME/*, where world.path names it, or data/worlds/NAME.json, where world.source does
+# needs: data/withdrawn/world.jsonl; data/worlds/NAME/*, where world.path names it, or data/worlds/NAME.json, where world.source does
 # gives: results/world.parquet (pictures, captions, split of each row) and its rows.tsv
 
 
@@ -10,7 +10,7 @@ rule world:
         source=config["world"].get("source", []),  # of a data set, its pin
         listing=lambda w: listing(config["world"].get("path")),
         pictures=lambda w: pictures(config["world"].get("path")),
-        withdrawn="data/withdrawn/world.json",
+        withdrawn="data/withdrawn/world.jsonl",
         code=code(
             "stages/world.py",
             "worlds",

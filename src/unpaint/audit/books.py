@@ -17,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unpaint import tombstones
 from unpaint.audit import lock
-from unpaint.audit.hashes import Hashes
+from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.lock import Entry
 from unpaint.errors import UserError
 from unpaint.lineage import manifest
@@ -152,36 +153,60 @@ class Books:
     def _hold_inputs(self, found: Found, said: Manifest) -> None:
         """What it read, by its manifest, against what dvc.lock says that the stage read."""
         entry, inputs = found.entry, set(said.inputs.values())
-        known, whole = self._read(found, inputs)
-        known |= self._own(found, said)
+        known, whole, changed = self._read(found, inputs)
+        chosen = _chosen(entry, said)
+        if (folder := chosen.get("pictures")) and folder.is_dir():
+            known[self.hashes.of_listing(folder)] = str(folder)
         for role, digest in said.inputs.items():
             part = role.partition(".")[0]
             if part in ("forget", "retain") and digest in known and Path(known[digest]).stem != part:
                 found.contradictions.append(f"{entry.note}: what it read as its {part} set is {known[digest]}")
-            if whole and digest not in known:
+            if digest not in known and changed and role in chosen:
+                self._miss(found, role, chosen[role])
+            elif digest not in known and whole:
                 found.contradictions.append(
                     f"{entry.note}: the {part} that it was made from (sha256 {digest[:12]}...) is nothing that "
                     "dvc.lock says it read"
                 )
+        if "withdrawn" not in said.inputs and (path := chosen.get("withdrawn")) and path.is_file():
+            if changed:
+                self._miss(found, "withdrawn", path)
+            else:
+                found.contradictions.append(f"{entry.note}: dvc.lock says that it heeded {path}, and it did not")
 
-    def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool]:
-        """What dvc.lock says that a stage read, path by sha256, as far as it is here; and whether all is."""
+    @staticmethod
+    def _miss(found: Found, role: str, path: Path) -> None:
+        """What was brought by a user is another by now."""
+        again = f"dvc repro {found.entry.name}"
+        found.missing[str(path)] = again if role == "withdrawn" else f"git checkout -- {path}"
+        found.remarks.append(f"{path} is not as it was when {found.entry.name} was made")
+
+    def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool, bool]:
+        """What dvc.lock says that a stage read, path by sha256, as far as it is here; and whether all is.
+
+        And whether a folder is another by now of which a user chooses a file.
+        """
         entry = found.entry
         known: dict[str, str] = {}
-        whole = True
+        whole, changed = True, False
         for path, digest in entry.deps.items():
             if path.startswith("results/"):
                 self._hold_maker(found, path, digest)
             if digest.endswith(".dir"):
-                if self.hashes.of_folder(Path(path)) == digest:
-                    known |= {self.hashes.of(file).sha256: str(file) for file in self.hashes.files(Path(path))}
-                else:
+                same = self.hashes.of_folder(Path(path)) == digest
+                chosen = not path.startswith("results/")
+                if same or chosen:  # of a folder of choices others may be new
+                    files = (file for file in self.hashes.files(Path(path)) if file.exists())
+                    known |= {self.hashes.of(file).sha256: str(file) for file in files}
+                changed = changed or (chosen and not same)
+                if not same and not chosen:
                     whole = False
                     found.remarks.append(f"{path} is not as it was read, or not all of it is here")
                 continue
             held = self.hashes.of(Path(path)) if Path(path).is_file() else None
             if not path.startswith("results/") and (held is None or held.md5 != digest):
-                found.missing[path] = f"git checkout -- {path}"
+                remedy = f"dvc repro {entry.name}" if path == str(tombstones.WORLD) else f"git checkout -- {path}"
+                found.missing[path] = remedy
             if held is None:
                 whole = False
             elif held.md5 == digest:
@@ -196,7 +221,7 @@ class Books:
                     found.contradictions.append(
                         f"dvc.lock: says that {entry.name} read another {path} than the one that it was made from"
                     )
-        return known, whole
+        return known, whole, changed
 
     def _hold_maker(self, found: Found, path: str, digest: str) -> None:
         """What was read against what dvc.lock says of the stage that made it."""
@@ -205,18 +230,6 @@ class Books:
         elif maker and maker.outs.get(path, digest) != digest:
             found.missing[path] = f"dvc repro {found.entry.name}"
             found.remarks.append(f"{path} is newer than what was made from it; `dvc repro` makes that anew")
-
-    def _own(self, found: Found, said: Manifest) -> dict[str, str]:
-        """A user's own pictures that a stage read, by the one hash that stands for all of them."""
-        world = said.settings.get("world")
-        folder = said.settings.get("source") or (world.get("path") if isinstance(world, dict) else None)
-        if "pictures" not in said.inputs or not folder:
-            return {}
-        digest = self.hashes.of_listing(Path(folder))
-        if digest != said.inputs["pictures"]:
-            found.missing[str(folder)] = f"git checkout -- {folder}"
-            found.remarks.append(f"the pictures in {folder} are not those that it was made from")
-        return {digest: str(folder)}
 
     def _hold_history(self, found: Found) -> None:
         """The stage in dvc.lock against the same in git's newest commit; and the run against git."""
@@ -247,7 +260,7 @@ class Books:
         return "" if target.is_relative_to(self.cache) else str(target)
 
     def _remedy(self, path: Path, digest: str) -> str:
-        if (self.cache / "files" / "md5" / digest[:2] / digest[2:]).is_file():
+        if place_of(self.cache, digest).is_file():
             return f"dvc checkout {path}"
         return f"git checkout -- {path}" if str(path) in self._kept else f"dvc pull {path}"
 
@@ -265,6 +278,25 @@ def _carried(path: Path) -> Manifest | None:
         return manifest.read(path)
     except UserError:
         return None
+
+
+def _chosen(entry: Entry, said: Manifest) -> dict[str, Path]:
+    """Where what a user chooses for a stage stands, by role."""
+    world, concept, evaluation = (said.settings.get(key) for key in ("world", "concept", "evaluation"))
+    places = {
+        "pictures": said.settings.get("source") or _of(world, "path"),
+        "source": _of(world, "source"),
+        "table": _of(concept, "table"),
+        "inception": _of(evaluation, "inception"),
+    }
+    found = {role: Path(place) for role, place in places.items() if isinstance(place, str)}
+    if said.stage == "images":
+        found["withdrawn"] = tombstones.of_concept(Path(next(iter(entry.outs))).parts[1])
+    return found
+
+
+def _of(settings: Any, key: str) -> Any:
+    return settings.get(key) if isinstance(settings, dict) else None
 
 
 def _published(said: Manifest) -> bool:

@@ -72,6 +72,11 @@ class Hashes:
         return hash_of_folder(folder, lambda path: self.of(path).sha256)
 
 
+def place_of(cache: Path, digest: str) -> Path:
+    """Where DVC's cache keeps the content of an md5."""
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
+
+
 @contextmanager
 def index(*, anew: bool = False) -> Iterator[sqlite3.Connection]:
     """The index of this project; one of its own, that is lost, where it cannot be kept."""

@@ -17,6 +17,8 @@ NEXT = (
     "next: if anything ran since, `unpaint record`; if another commit was checked out, `unpaint restore`; if neither, "
     "the files or the books were changed by hand"
 )
+EXIT = {"verified": 0, "missing": 3, "contradicted": 1}
+"""Exit codes of verdicts."""
 WORST = ("contradicted", "missing", "verified")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Set
 from pathlib import Path
 
+from unpaint import rendered
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
 from unpaint.lineage.manifest import sha256
-from unpaint.rendered import Rendered
 
 GONE = {"deleted", "not in cache"}
 """What DVC says of files that are not here."""
@@ -41,7 +41,7 @@ def record() -> int:
             )
         repo.commit(force=True)
         # every corpus is there
-        Rendered.clear_all()
+        rendered.clear_all()
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")
         return len(list(repo.index.stages))

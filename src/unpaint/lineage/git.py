@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 from unpaint.errors import UserError
 
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+"""What would send git to another repository than that of the current folder; a hook of git's sets them."""
+
 
 def git(*arguments: str) -> str:
-    """What git answers.
+    """What git answers in the current folder, as text.
+
+    Raises:
+        UserError: it is not installed, or refuses; in its own words.
+    """
+    return content(*arguments).decode()
+
+
+def content(*arguments: str) -> bytes:
+    """What git answers in the current folder, byte by byte.
 
     Raises:
         UserError: it is not installed, or refuses; in its own words.
     """
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        done = subprocess.run(["git", *arguments], capture_output=True, env=here(), check=False)  # noqa: S603, S607
     except OSError:
         raise UserError("git is not installed, or not on the PATH; install it") from None
     if done.returncode:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
+        raise UserError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
     return done.stdout
+
+
+def here() -> dict[str, str]:
+    """The environment of a process whose git is that of its folder."""
+    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE}

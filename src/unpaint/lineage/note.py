@@ -29,14 +29,22 @@ PACKAGES = (
     "onnxruntime",
     "opencv-python-headless",
     "peft",
+    "safetensors",
+    "tokenizers",
+    "timm",
+    "torch-fidelity",
     "datasets",
+    "pyarrow",
     "numpy",
+    "scipy",
+    "scikit-learn",
     "pillow",
 )
 CODE = ("commit", "dirty", "sources")
 """What a note tells of the code that ran."""
-ENVIRONMENT = ("device", "processor", "python", "platform", "lock", "packages")
-"""What it tells of where that ran."""
+RAN_ON = ("device", "processor", "python", "platform", "packages")
+"""What it tells of where that ran, on which rounding may depend."""
+ENVIRONMENT = (*RAN_ON, "lock")
 
 
 def describe(

@@ -73,7 +73,7 @@ def contradictions(folder: Path, verifier: Verifier) -> list[str]:
     # the package raises whatever parsing, keys and hashes raise, and its own errors have no common class
     except Exception as error:
         if str(error).startswith("Signature mismatch"):
-            return _changed(folder, path)
+            return _changed(folder, path) or [f"{path}: {error}"]
         return [f"{path}: not a signature by the owner of this key, or changed since"]
     return []
 

@@ -81,12 +81,15 @@ def subject_of(statement: Any) -> tuple[str, str]:
     """The model's path and sha256 that a statement is about.
 
     Raises:
-        UserError: it is none of ours.
+        UserError: it is none of ours, or its root is not that of its files.
     """
     try:
         if (statement["_type"], statement["predicateType"]) != (KIND, PREDICATE):
             raise KeyError
         (subject,) = statement["subject"]
+        held = statement["predicate"]["data"]
+        if root(held["files"]) != held["root"]:
+            raise ValueError
         return str(subject["name"]), str(subject["digest"]["sha256"])
     except (KeyError, TypeError, ValueError):
         raise UserError("not a statement of an unlearning") from None
@@ -182,7 +185,8 @@ def _world(world: Found, files: Mapping[str, str]) -> dict[str, Any]:
 def _withdrawn(made: Found, files: Mapping[str, str]) -> int:
     """How many tombstones it was made under."""
     paths = {digest: Path(path) for path, digest in files.items()}
-    return len(tombstones.read(paths.get(_inputs(made).get("withdrawn", ""))))
+    digest = _inputs(made).get("withdrawn")
+    return len(tombstones.read(paths[digest])) if digest else 0
 
 
 def _own(made: Found, folder: str | None) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import repository
-from unpaint.lineage.git import git
+from unpaint.lineage.git import git, here
 from unpaint.models.checkpoint import cached
 from unpaint.reproduce.environment import computes
 from unpaint.reproduce.target import NOTE, RESULTS, Target
@@ -31,8 +31,10 @@ def clone(keep: Path | None) -> Iterator[Path]:
     It has git's objects from this project, so it costs no disk; and is of no use without it.
 
     Raises:
-        UserError: the folder is not empty, or in this project.
+        UserError: the folder is not empty, or in this project; this is a part of a larger repository.
     """
+    if inside := git("rev-parse", "--show-prefix").strip():
+        raise UserError(f"{inside} is a folder of a larger git repository; a model is made again in one of its own")
     with contextlib.ExitStack() as stack:
         if keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unpaint-reproduce-")))
@@ -116,7 +118,7 @@ def make(folder: Path, target: Target, cores: int, *, last: bool) -> None:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Where the clone's own sources and this interpreter come first."""
-    kept = {name: value for name, value in os.environ.items() if name != warm.VARIABLE}
+    kept = {name: value for name, value in here().items() if name != warm.VARIABLE}
     for name, first in (("PYTHONPATH", folder / "src"), ("PATH", Path(sys.executable).parent)):
         kept[name] = os.pathsep.join(filter(None, (str(first), kept.get(name))))
     return kept

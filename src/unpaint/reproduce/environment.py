@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaint.audit.hashes import Hashes
+from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.lock import Entry
 from unpaint.lineage.note import environment
 from unpaint.lineage.stage import find_device
@@ -92,7 +92,7 @@ def computes(entry: Entry) -> bool:
 def _note(entry: Entry, cache: Path, hashes: Hashes) -> Mapping[str, Any] | None:
     """The run note that dvc.lock names, from the tree or from DVC's cache."""
     digest = entry.outs.get(entry.note, "")
-    for path in (Path(entry.note), cache / "files" / "md5" / digest[:2] / digest[2:]):
+    for path in (Path(entry.note), place_of(cache, digest)):
         if digest and path.is_file() and hashes.of(path).md5 == digest:
             note: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return note

@@ -39,8 +39,7 @@ def images(
     lists = read_json(prompts)
     wanted = [Prompt(**fields) for fields in lists[settings["set"]]]
     gone = tombstones.read(withdrawn)
-    both = [*lists["forget"], *lists["retain"]]
-    pairs = {row["pair"] for row in both if any(one.covers(row["prompt"], row["seed"]) for one in gone)}
+    pairs = tombstones.pairs([*lists["forget"], *lists["retain"]], gone)
     rendered = None
     if settings["source"] == "world":
         world = [row for row in read(source) if row.attributes["split"] == "base"]
@@ -48,7 +47,7 @@ def images(
             world = without(world, {value for _, value in lists["concept"]})
         drawn = shown(world, wanted)
     elif settings["source"] == "render":
-        rendered = Rendered(manifest, find_device(settings["device"]))
+        rendered = Rendered.here(manifest, corpus.parent, find_device(settings["device"]))
         drawn = _rendered([row for row in wanted if row.pair not in pairs], base, settings, rendered)
     else:
         drawn = _own(Path(settings["source"]), load(base).side)
