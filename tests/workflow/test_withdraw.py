@@ -146,6 +146,20 @@ def test_a_withdrawn_row_of_the_world_is_in_no_model(project: Path) -> None:
     assert corpus.read(path) == [*before[:7], *before[8:]]
 
 
+def test_a_text_leaves_every_corpus_that_has_it(project: Path) -> None:
+    world = corpus.read(project / "results/world.parquet")
+    prompts = {row.prompt for row in rendered(project)[RETAIN]}
+    text = next(row.prompt for row in world if row.prompt in prompts)
+    done = withdraw(project, text)
+    assert set(done["written"]) == {"data/withdrawn/world.jsonl", "data/withdrawn/concepts/seven.jsonl"}
+    # the base model is trained anew, so every picture is rendered anew
+    assert done["kept"] == 0
+    run(project, "snakemake", "--cores", "1", "--", "results/world.parquet")
+    assert corpus.read(project / "results/world.parquet") == [row for row in world if row.prompt != text]
+    printed = run(project, "unpaint", "withdraw", world[0].sha256, "--concept", "seven", "--why", "x", fails=True)
+    assert "a row of the world, which all learnt from; leave out --concept" in printed
+
+
 def test_a_withdrawn_picture_of_ones_own(project: Path) -> None:
     folder = bring(project)
     stage = "images@seven-forget"

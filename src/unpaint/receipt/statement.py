@@ -261,8 +261,8 @@ def _commit(found: Sequence[Found], books: Books) -> str:
     for one in found:
         if books.committed.get(one.entry.name) != one.entry:
             raise UserError(
-                f"dvc.lock: what it says of {one.entry.name} is not committed; a receipt names the commit that brings "
-                "the model back: git add dvc.lock results, and commit"
+                f"dvc.lock: what it says of {one.entry.name} is not committed; a receipt names the commit whose "
+                "dvc.lock has the model: git add dvc.lock results, and commit"
             )
     return git("log", "-1", "--format=%H", "--", str(lock.PATH)).strip()
 

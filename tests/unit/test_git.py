@@ -1,0 +1,41 @@
+"""Questions to git are about the current folder's repository."""
+
+import subprocess
+
+import pytest
+
+from unpaint.errors import UserError
+from unpaint.lineage.git import content, git
+from unpaint.reproduce.clone import clone
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    for name in ("mine", "other"):
+        subprocess.run(["git", "init", "-q", str(tmp_path / name)], check=True)
+    monkeypatch.chdir(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_hook_of_another_repository_does_not_send_it_there(repository, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(repository.with_name("other") / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository.with_name("other")))
+    assert git("rev-parse", "--show-toplevel").strip() == str(repository)
+
+
+def test_content_is_given_byte_by_byte(repository):
+    (repository / "a").write_bytes(b"one\r\n\xff")
+    git("add", "a")
+    assert content("show", ":a") == b"one\r\n\xff"
+
+
+def test_what_git_refuses_is_said_in_its_words(repository):
+    with pytest.raises(UserError, match="git show: fatal: "):
+        git("show", "nothing")
+
+
+def test_a_project_within_a_larger_repository_is_not_made_again(repository, monkeypatch):
+    (repository / "inside").mkdir()
+    monkeypatch.chdir(repository / "inside")
+    with pytest.raises(UserError, match="inside/ is a folder of a larger git repository"), clone(None):
+        pass
