@@ -329,6 +329,8 @@ def receipt(name: str, folder: Path, key: Path | None) -> None:
     from unpaint.lineage.manifest import sha256
     from unpaint.receipt.statement import NAME
 
+    if key and key.resolve().is_relative_to(Path.cwd()):
+        click.echo(f"note: {key} lies in this project; keep a private key where git cannot take it", err=True)
     with hashes.index() as database:
         receipt.write(name, folder, key, database)
     click.echo(f"receipt: {folder}/{receipt.PAGE}; sha256 of {NAME}: {sha256(folder / NAME)}")
@@ -357,7 +359,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("model", type=FILE)
+@click.argument("name")
 @click.option(
     "--base", type=FILE, default="results/base/base.json", show_default=True, help="The base model's base.json."
 )
@@ -366,23 +368,29 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
     "--receipt", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A receipt to go with it."
 )
 @click.option("--ro-crate", "as_crate", is_flag=True, help="Make the folder a Workflow Run RO-Crate.")
-def export(model: Path, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
-    """Write MODEL as a pipeline folder that `DiffusionPipeline.from_pretrained` loads.
+def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
+    """Write NAME, a model's file or CONCEPT/METHOD/seedN, as a folder that `DiffusionPipeline.from_pretrained` loads.
 
-    Its card has data and scores where `unpaint audit model MODEL` says that all is verified, or by a receipt.
+    Its card has data and scores where `unpaint audit model NAME` says that all is verified; a receipt must say the
+    same.
     """
     from unpaint.audit import hashes
+    from unpaint.audit.model import MODEL
     from unpaint.receipt import statement
 
-    told = statement.read(receipt) if receipt else None
-    if told is None:
-        try:
-            with hashes.index() as database:
-                told = statement.state(str(model), database)
-        except UserError as error:
-            if as_crate:
-                raise
-            click.echo(f"note: the card names neither data nor scores: {error}", err=True)
+    model = next((path for path in (Path(name), Path(f"results/{name}{MODEL}")) if path.is_file()), None)
+    if model is None:
+        raise UserError(f"{name}: no file of a model, and no model of results/ (CONCEPT/METHOD/seedN)")
+    told = None
+    try:
+        with hashes.index() as database:
+            told = statement.state(str(model), database)
+    except UserError as error:
+        if as_crate or receipt:
+            raise
+        click.echo(f"note: the card names neither data nor scores: {error}", err=True)
+    if told and receipt and not statement.same(statement.read(receipt), told):
+        raise UserError(f"{receipt}: says otherwise of {name} than the books do; write a receipt anew")
     # it imports torch
     from unpaint.export import export
 

@@ -109,4 +109,5 @@ git checkout {told["reproduce"]["commit"]}
         return again
     return f"""`receipt/` states all this, and what is unknown. The sha256 of its `receipt.json` is
 `{receipt}`. If it is signed, `unpaint verify receipt --key PUBLIC.pem --model MODEL`
-holds it against its owner's public key. {again}"""
+holds it against its owner's public key, and against the project's own model.safetensors, from which the weights here
+were taken; the signature does not cover this folder. {again}"""

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class Tombstone:
         picture: the sha256 of its PNG, or of the user's file that it came from.
         prompt: the text; all its pictures, if there is no `seed`.
         seed: the image seed of the one picture.
+        was: the sha256 of the picture that was withdrawn with that prompt and seed, as it was rendered; for the record.
     """
 
     why: str
@@ -39,14 +41,16 @@ class Tombstone:
     picture: str = ""
     prompt: str = ""
     seed: int | None = None
+    was: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is none."""
-        texts = (self.why, self.on, self.picture, self.prompt)
+        texts = (self.why, self.on, self.picture, self.prompt, self.was)
         if not all(isinstance(text, str) for text in texts) or not isinstance(self.seed, int | None):
             raise TypeError
         if bool(self.picture) == bool(self.prompt) or (self.picture and not re.fullmatch("[0-9a-f]{64}", self.picture)):
             raise ValueError
+        date.fromisoformat(self.on)
 
     def covers(self, prompt: str, seed: int) -> bool:
         """Whether it is of this prompt, at this image seed."""

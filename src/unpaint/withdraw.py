@@ -21,6 +21,7 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage import note
 from unpaint.lineage.engines import outdated
+from unpaint.lineage.manifest import sha256
 from unpaint.lineage.rows import listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
@@ -34,6 +35,7 @@ WORLD, WORLD_ROWS = "results/world.parquet", "results/world.rows.tsv"
 BASE = "results/base/base.json"
 CORPORA = ("world.parquet", "images/forget.parquet", "images/retain.parquet")
 SHOWN = 5
+SHA256 = 64
 PAIR = re.compile(r"(train|test)-\d+\.\d+|own-\d+")
 Found = dict[Path, list[Tombstone]]
 """Tombstones by the file that they belong into."""
@@ -66,40 +68,46 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
 
     Raises:
         UserError: no corpus here has it, or it is withdrawn already; a pair of several concepts, or a picture of the
-            world of one; the lists of prompts are newer than the sets; an engine refuses.
+            world of one; nothing would be left of a set; the lists of prompts are newer than the sets; an engine
+            refuses.
     """
     params, before = load(Path("params.yaml")), outdated()
     if concept not in (None, *params.concepts):
         raise UserError(f"--concept: {concept} is none of {', '.join(params.concepts)}")
     written = _new(query, partial(Tombstone, why, date.today().isoformat()), concept, params, database) if query else {}
-    for path, new in written.items():
+    every = {path: [*tombstones.read(path), *new] for path, new in written.items()}
+    _refuse_emptying(every, params)
+    for path, stones in every.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        tombstones.write(path, [*tombstones.read(path), *new])
+        tombstones.write(path, stones)
     stale = [path for path in outdated() if path not in before] if query else before
     # all of them, as DVC's stages of other concepts see the same folder of tombstones, and run to the same bytes
     corpora = [] if BASE in stale else _rendered(params)
     kept = {path.as_posix(): _keep(path, path.as_posix() in before) for path in corpora}
-    return Withdrawal(written, stale, before if query else [], sum(kept.get(path, 0) for path in stale))
+    return Withdrawal(written, stale, before if query else [], sum(kept.get(path, 0) for path in {*stale, *before}))
 
 
 def as_text(done: Withdrawal) -> str:
     """For people: what was withdrawn, what is stale by it, and the command that makes exactly that anew."""
     lines = []
     for path, new in done.written.items():
-        lines.append(f"withdrawn, {len(new)} tombstones in {path}; commit it:")
+        lines.append(f"withdrawn; commit {path}:")
         lines += [f"  {_told(one)}" for one in new[:SHOWN]]
         lines += [f"  and {len(new) - SHOWN} more"] if len(new) > SHOWN else []
-    if not done.stale:
+    if not done.stale and not done.before:
         return "\n".join([*lines, "nothing that was made is out of date by it"])
-    lines.append(f"out of date: {len(done.stale)} files (--json names them all), among them")
-    lines += [f"  {path}" for path in done.stale if Path(path).name in data.MADE or path.endswith(CORPORA)]
+    if done.stale:
+        lines.append(f"out of date: {len(done.stale)} files (--json names them all), among them")
+        lines += [f"  {path}" for path in done.stale if Path(path).name in data.MADE or path.endswith(CORPORA)]
+    else:
+        lines.append(f"no more is out of date by it than was before: {some(done.before, SHOWN)}")
     if done.kept:
         lines.append(
             f"{done.kept} pictures are kept in scratch/; they are rendered again only where device, processor or "
             "packages are others than those that rendered them"
         )
     lines.append("make exactly that anew: unpaint warm snakemake --cores all, and then unpaint record")
-    if done.before:
+    if done.stale and done.before:
         lines.append(f"it also makes {some(done.before, SHOWN)}, which were not up to date before")
     lines.append("git's history and DVC's cache keep what was withdrawn, until they are cleaned (docs/withdraw.md)")
     return "\n".join(lines)
@@ -125,12 +133,42 @@ def _new(
     for path, one in [*_of_texts(query, stone, concept, params)] or _of_rows(query, stone, concept, params, database):
         found.setdefault(path, []).append(one)
     if not found:
+        _refuse_again(query, params)
         raise UserError(f"{query}: no corpus here has it; `unpaint audit data` searches history as well")
     known = {path: [_told(one) for one in tombstones.read(path)] for path in found}
     new = {path: [one for one in dict.fromkeys(each) if _told(one) not in known[path]] for path, each in found.items()}
     if not any(new.values()):
         raise UserError(f"{query}: it is withdrawn already; `unpaint withdraw` says what is out of date")
     return {path: each for path, each in new.items() if each}
+
+
+def _refuse_again(query: str, params: Params) -> None:
+    """Name the tombstone of what is out of every corpus already."""
+    path = Path(query) if len(query) < SHA256 else None
+    told = {query.lower(), sha256(path) if path and path.is_file() else query}
+    for place in (tombstones.WORLD, *map(tombstones.of_concept, params.concepts)):
+        for one in tombstones.read(place):
+            if one.prompt == query or told & {one.picture, one.was}:
+                raise UserError(f"{query}: was withdrawn on {one.on} ({one.why}); {place}")
+
+
+def _refuse_emptying(every: Found, params: Params) -> None:
+    """Refuse to leave nothing of a set: its job would fail."""
+    for name, which in ((name, which) for name in params.concepts for which in SETS):
+        stones, path = every.get(tombstones.of_concept(name), []), Path("results", name, "images", f"{which}.rows.tsv")
+        if not stones or not path.is_file():
+            continue
+        prompts = {hashlib.sha256(one.prompt.encode()).hexdigest() for one in stones if one.seed is None}
+        lists = read_json(path.parents[1] / "prompts" / "train.json")
+        pairs = tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
+        gone = prompts | {one.picture for one in stones}
+        keys = ("prompt_sha256", "image_sha256", "file_sha256")
+        rows = listed(path.read_text(encoding="utf-8"))
+        if all(row["pair"] in pairs or gone & {row.get(key) for key in keys} for row in rows):
+            raise UserError(
+                f"nothing would be left of the {which} set of {name}, so nothing is withdrawn: ask for more pictures, "
+                "or take the concept out of params.yaml"
+            )
 
 
 def _of_texts(
@@ -207,7 +245,7 @@ def _of_row(name: str, which: str, match: Match, stone: Callable[..., Tombstone]
         return stone(picture=cells["file_sha256"])
     if not asked or hashlib.sha256(asked[0]["prompt"].encode()).hexdigest() != cells["prompt_sha256"]:
         raise UserError(f"{path}: not the prompts that {match.corpus} was made of; make the sets first: dvc repro")
-    return stone(prompt=asked[0]["prompt"], seed=asked[0]["seed"])
+    return stone(prompt=asked[0]["prompt"], seed=asked[0]["seed"], was=cells["image_sha256"])
 
 
 def _cells(match: Match) -> dict[str, str]:

@@ -37,10 +37,10 @@ def test_one_stands_on_each_line_and_none_is_an_empty_file(tmp_path):
     tombstones.write(path, [])
     assert path.read_text() == ""
     assert tombstones.read(path) == tombstones.read(None) == tombstones.read(tmp_path / "none") == []
-    tombstones.write(path, [Tombstone("x", "y", prompt=name) for name in "ab"])
+    tombstones.write(path, [Tombstone("x", "2026-11-26", prompt=name) for name in "ab"])
     assert path.read_text().splitlines() == [
-        '{"why": "x", "on": "y", "prompt": "a"}',
-        '{"why": "x", "on": "y", "prompt": "b"}',
+        '{"why": "x", "on": "2026-11-26", "prompt": "a"}',
+        '{"why": "x", "on": "2026-11-26", "prompt": "b"}',
     ]
 
 
@@ -48,18 +48,19 @@ def test_one_stands_on_each_line_and_none_is_an_empty_file(tmp_path):
     "row",
     [
         {},
-        {"why": "x", "on": "y"},
-        {"why": "x", "on": "y", "prompt": "a", "picture": "f" * 64},
-        {"why": "x", "on": "y", "picture": "F" * 64},
-        {"why": 1, "on": "y", "prompt": "a"},
-        {"why": "x", "on": "y", "prompt": "a", "seed": "1"},
-        {"why": "x", "on": "y", "prompt": "a", "more": 1},
+        {"why": "x", "on": "2026-11-26"},
+        {"why": "x", "on": "2026-11-26", "prompt": "a", "picture": "f" * 64},
+        {"why": "x", "on": "2026-11-26", "picture": "F" * 64},
+        {"why": "x", "on": "26.11.2026", "prompt": "a"},
+        {"why": 1, "on": "2026-11-26", "prompt": "a"},
+        {"why": "x", "on": "2026-11-26", "prompt": "a", "seed": "1"},
+        {"why": "x", "on": "2026-11-26", "prompt": "a", "more": 1},
         [],
     ],
 )
 def test_what_is_no_tombstone_is_named(row, tmp_path):
     path = tmp_path / "seven.jsonl"
-    path.write_text("\n".join(map(json.dumps, [{"why": "x", "on": "y", "prompt": "a"}, row])))
+    path.write_text("\n".join(map(json.dumps, [{"why": "x", "on": "2026-11-26", "prompt": "a"}, row])))
     with pytest.raises(UserError, match=r"seven\.jsonl: line 2: no tombstone"):
         tombstones.read(path)
 

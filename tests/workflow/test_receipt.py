@@ -133,7 +133,7 @@ def test_every_number_is_the_books(finished: Path, receipt: Path) -> None:
     assert [held["run"][key] for key in ("commit", "dirty", "sources")] == [
         note[key] for key in ("commit", "dirty", "sources")
     ]
-    # the commit brings the model back
+    # that commit's dvc.lock has the model
     books = yaml.safe_load(run(finished, "git", "show", f"{held['reproduce']['commit']}:dvc.lock"))
     (out,) = (one for one in books["stages"]["unlearn@seven-rgd-0"]["outs"] if one["path"] == MODEL)
     assert out["md5"] == hashlib.md5((finished / MODEL).read_bytes()).hexdigest()
@@ -145,7 +145,7 @@ def test_the_root_is_that_of_all_that_the_model_was_made_from(finished: Path, re
     lines = subprocess.run(["sha256sum", *files], cwd=finished, capture_output=True, check=True).stdout
     assert hashlib.sha256(lines).hexdigest() == data["root"]
     # whatever a manifest names, from the model on, is among them; and what only scored it is not
-    stones = finished / "data/withdrawn/world.json"
+    stones = finished / "data/withdrawn/world.jsonl"
     made = {sha256(path): path for path in (stones, *finished.glob("results/**/*")) if path.is_file()}
     pending, above = [made[sha256(finished / MODEL)]], set()
     while pending:
@@ -264,7 +264,7 @@ def test_what_is_not_verified_has_no_receipt(project: Path, owner: Keys, tmp_pat
     assert f"{NAME}: contradicted: {PLACE}/metrics.json: its content is not what dvc.lock names" in refused()
     (tmp_path / "unsigned").mkdir()
     code, printed = verify(project, tmp_path / "unsigned", owner.public)
-    assert (code, "receipt.json: not here; `unpaint receipt NAME" in printed) == (2, True)
+    assert (code, "receipt.json: not here, so this is no signed receipt" in printed) == (2, True)
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +272,19 @@ def exported(finished: Path, receipt: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("exports") / "a crate"
     run(finished, "unpaint", "export", MODEL, "--to", str(folder), "--receipt", str(receipt), "--ro-crate")
     return folder
+
+
+def test_an_export_takes_no_receipt_that_says_otherwise(finished: Path, receipt: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged"
+    shutil.copytree(receipt, forged)
+    held = told(forged)
+    held["predicate"]["scores"]["model"]["RA"]["value"] = 0.925
+    (forged / "receipt.json").write_text(json.dumps(held))
+    asked = ("unpaint", "export", NAME, "--to", str(tmp_path / "exported"), "--receipt", str(forged))
+    assert f"forged: says otherwise of {NAME} than the books do" in run(finished, *asked, fails=True)
+    assert not (tmp_path / "exported").exists()
+    printed = run(finished, "unpaint", "export", "seven/none/seed0", "--to", str(tmp_path / "exported"), fails=True)
+    assert "seven/none/seed0: no file of a model, and no model of results/" in printed
 
 
 def test_an_export_has_a_card_of_data_scores_and_receipt(finished: Path, exported: Path, receipt: Path) -> None:

@@ -58,7 +58,8 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     assert "--why" in run(project, "unpaint", "withdraw", row.sha256, fails=True)
     done = withdraw(project, row.sha256)
     (stone,) = done["written"]["data/withdrawn/concepts/seven.jsonl"]
-    assert (stone["prompt"], stone["seed"], stone["why"]) == (row.prompt, row.seed, "request 7")
+    assert (stone["prompt"], stone["seed"], stone["was"]) == (row.prompt, row.seed, row.sha256)
+    assert stone["why"] == "request 7"
     assert done["before"] == []
     assert done["kept"] == sum(one.pair != row.pair for rows in before.values() for one in rows)
     # until it is made anew, the model is one that learnt it
@@ -98,7 +99,7 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     ]
     assert "; 1 withdrawal<" in (project / "receipt/receipt.html").read_text(encoding="utf-8")
     printed = run(project, "unpaint", "withdraw", row.sha256, "--why", "again", fails=True)
-    assert "no corpus here has it; `unpaint audit data` searches history as well" in printed
+    assert f"was withdrawn on {stone['on']} (request 7); data/withdrawn/concepts/seven.jsonl" in printed
 
 
 def test_a_withdrawn_pattern_reaches_another_clone_by_git_and_no_other_concept(project: Path) -> None:
@@ -183,12 +184,20 @@ def test_what_cannot_be_withdrawn_is_said(project: Path) -> None:
     asked = ("unpaint", "withdraw", "train-0001.0", "--why", "x")
     assert "--concept: eight is none of seven" in run(project, *asked, "--concept", "eight", fails=True)
     assert not (project / "data/withdrawn/concepts/seven.jsonl").exists()
+    for pattern in ("* seven *", "*"):
+        printed = run(project, "unpaint", "withdraw", pattern, "--concept", "seven", "--why", "x", fails=True)
+        assert "nothing would be left of the forget set of seven, so nothing is withdrawn" in printed
+    assert not (project / "data/withdrawn/concepts/seven.jsonl").exists()
     # a pair is in both sets, and has one tombstone
     run(project, *asked)
+    # another before anything was made anew
+    printed = run(project, "unpaint", "withdraw", "train-0002.0", "--why", "y")
+    assert "no more is out of date by it than was before: results/seven/images/forget.parquet" in printed
+    assert "make exactly that anew: unpaint warm snakemake --cores all" in printed
     path = project / "data/withdrawn/concepts/seven.jsonl"
-    (stone,) = map(json.loads, path.read_text().splitlines())
+    stone, _ = map(json.loads, path.read_text().splitlines())
     assert "it is withdrawn already" in run(project, *asked, fails=True)
-    path.write_text("\n".join(map(json.dumps, [stone, {"why": "x", "on": "y", "picture": "z"}])))
+    path.write_text("\n".join(map(json.dumps, [stone, {"why": "x", "on": "2026-11-26", "picture": "z"}])))
     for command in (("unpaint", "check", "--params"), ("snakemake", "-n")):
         assert "data/withdrawn/concepts/seven.jsonl: line 2: no tombstone" in run(project, *command, fails=True)
 

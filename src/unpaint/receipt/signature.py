@@ -36,8 +36,8 @@ def signer(key: Path) -> Signer:
         return Config().use_elliptic_key_signer(private_key=key).set_hashing_config(_hashing())
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{key}: not a private key to sign with ({error}); make one: openssl ecparam -name prime256v1 -genkey "
-            f"-noout -out {key}"
+            f"{key}: not a private key to sign with ({error}); to make one, as a new file: openssl ecparam "
+            "-name prime256v1 -genkey -noout -out NEW.pem"
         ) from None
 
 
@@ -60,7 +60,7 @@ def verifier(key: Path) -> Verifier:
         return Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(_hashing())
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{key}: not a public key ({error}); from a private one: openssl ec -in PRIVATE.pem -pubout -out {key}"
+            f"{key}: not a public key ({error}); from a private one: openssl ec -in PRIVATE.pem -pubout -out NEW.pem"
         ) from None
 
 

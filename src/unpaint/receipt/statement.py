@@ -95,6 +95,12 @@ def subject_of(statement: Any) -> tuple[str, str]:
         raise UserError("not a statement of an unlearning") from None
 
 
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two statements say the same, whichever commit they name: dvc.lock may have gained other models."""
+    told = [{**each, "predicate": {**each["predicate"], "reproduce": None}} for each in (one, other)]
+    return told[0] == told[1]
+
+
 def read(folder: Path) -> dict[str, Any]:
     """The statement of a receipt's folder.
 

@@ -35,7 +35,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> Verified:
     verifier = signature.verifier(key)
     for name in (statement.NAME, signature.NAME):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: not here; `unpaint receipt NAME --to FOLDER --key KEY` writes a receipt")
+            raise UserError(f"{folder / name}: not here, so this is no signed receipt; ask its owner for one")
     found = Verified(signature.contradictions(folder, verifier))
     try:
         name, digest = statement.subject_of(statement.read(folder))
