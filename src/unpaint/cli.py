@@ -263,13 +263,13 @@ def withdraw(query: str | None, why: str, concept: str | None, machine: bool) ->
     import json
 
     from unpaint.audit import hashes
-    from unpaint.withdraw import as_fields, as_text, withdraw
+    from unpaint.withdraw import text, withdraw
 
     if query and not why:
         raise UserError("--why: give the reason, such as the number of a request")
     with hashes.index() as database:
         done = withdraw(query, why, concept, database)
-    click.echo(json.dumps(as_fields(done), indent=2) if machine else as_text(done))
+    click.echo(json.dumps(text.as_fields(done), indent=2) if machine else text.as_text(done))
 
 
 @cli.command()

@@ -52,6 +52,13 @@ class Tombstone:
             raise ValueError
         date.fromisoformat(self.on)
 
+    @property
+    def told(self) -> str:
+        """What it is of, in words."""
+        if self.picture:
+            return f"picture {self.picture}"
+        return f"prompt {self.prompt!r}" + ("" if self.seed is None else f", image seed {self.seed}")
+
     def covers(self, prompt: str, seed: int) -> bool:
         """Whether it is of this prompt, at this image seed."""
         return self.prompt == prompt and self.seed in (None, seed)

@@ -102,8 +102,8 @@ def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[s
 def _places(query: str, database: sqlite3.Connection) -> dict[tuple[str, int, str, str], dict[str, str]]:
     """The versions of the project that have a row, by list, number, pair and split, with the blob of the list."""
     _refuse_odd(query)
-    if (content := _content(query)) is not None:
-        keys, wanted = ["image", "file"], hashlib.sha256(content).hexdigest()
+    if (held := file_content(query)) is not None:
+        keys, wanted = ["image", "file"], hashlib.sha256(held).hexdigest()
     elif re.fullmatch(r"[0-9a-fA-F]{64}", query):
         keys, wanted = ["image", "file", "prompt"], query.lower()
     else:
@@ -126,13 +126,13 @@ def _refuse_odd(query: str) -> None:
         raise UserError("give a picture, its sha256, the text of a prompt, or the id of a pair")
     if re.fullmatch(r"[0-9a-fA-F]{12,}", query) and len(query) != SHA256:
         raise UserError(f"{query}: a sha256 has {SHA256} digits, this has {len(query)}; give it whole")
-    if query.lower().endswith(PICTURES) and _content(query) is None:
+    if query.lower().endswith(PICTURES) and file_content(query) is None:
         raise UserError(f"{query}: no such file")
     if len(query) < SHA256 and Path(query).is_dir():
         raise UserError(f"{query}: a folder; give one picture")
 
 
-def _content(query: str) -> bytes | None:
+def file_content(query: str) -> bytes | None:
     """What a file holds, if the query names one."""
     try:
         return Path(query).read_bytes()
