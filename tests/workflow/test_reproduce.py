@@ -289,6 +289,8 @@ def test_a_rebuild_that_is_stopped_leaves_nothing(finished: Path, tmp_path: Path
         cwd=finished,
         env=environment(),
         start_new_session=True,
+        # a process that a shell put into the background ignores Ctrl-C, and so do all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         stdin=subprocess.DEVNULL,
         stderr=(tmp_path / "said").open("w"),
     ) as started:

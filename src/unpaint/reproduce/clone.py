@@ -23,9 +23,6 @@ from unpaint.reproduce.environment import computes
 from unpaint.reproduce.target import NOTE, RESULTS, Target
 from unpaint.sources import CHECKPOINTS, DATASETS, JUDGES
 
-STOPPED = (130, -2, 143, -15)
-"""Exit codes of what was stopped, by Ctrl-C or by the system."""
-
 
 @contextlib.contextmanager
 def clone(keep: Path | None) -> Iterator[Path]:
@@ -112,10 +109,7 @@ def make(folder: Path, target: Target, cores: int, *, last: bool) -> None:
     command += ["--", *(entry.note for entry in target.own)]
     if any(map(computes, target.own)) and (folder / "src/unpaint/warm.py").is_file():
         command = [sys.executable, "-c", "from unpaint.cli import main; main()", "warm", *command]
-    code = warm.wait(command, _environment(folder), folder, sys.stderr)
-    if code in STOPPED:
-        raise UserError("stopped: nothing was compared")
-    if code:
+    if code := warm.wait(command, _environment(folder), folder, sys.stderr):
         raise UserError(
             f"not made again: Snakemake ended with {code}, and says above why, with the log of a job that failed; "
             "--keep FOLDER keeps everything"
