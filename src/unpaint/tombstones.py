@@ -79,6 +79,8 @@ def read(path: Path | None) -> list[Tombstone]:
         return []
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
         try:
             found.append(Tombstone(**json.loads(line)))
         except (TypeError, ValueError):
@@ -90,9 +92,9 @@ def read(path: Path | None) -> list[Tombstone]:
 
 
 def write(path: Path, tombstones: Sequence[Tombstone]) -> None:
-    """Write a file of tombstones."""
+    """Write a file of tombstones; without any it is an empty line, as DVC warns of empty files."""
     fields = ({name: value for name, value in asdict(one).items() if value not in ("", None)} for one in tombstones)
-    write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in fields))
+    write_text(path, "\n".join(json.dumps(one, ensure_ascii=False) for one in fields) + "\n")
 
 
 def withdrawn(row: Row, tombstones: Sequence[Tombstone]) -> bool:

@@ -35,7 +35,7 @@ def test_a_tombstone_covers_its_picture_or_its_prompt(fields, covered, tmp_path)
 def test_one_stands_on_each_line_and_none_is_an_empty_file(tmp_path):
     path = tmp_path / "world.jsonl"
     tombstones.write(path, [])
-    assert path.read_text() == ""
+    assert path.read_text() == "\n"
     assert tombstones.read(path) == tombstones.read(None) == tombstones.read(tmp_path / "none") == []
     tombstones.write(path, [Tombstone("x", "2026-11-26", prompt=name) for name in "ab"])
     assert path.read_text().splitlines() == [

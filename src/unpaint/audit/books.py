@@ -179,7 +179,7 @@ class Books:
         """What was brought by a user is another by now."""
         again = f"dvc repro {found.entry.name}"
         found.missing[str(path)] = again if role == "withdrawn" else f"git checkout -- {path}"
-        found.remarks.append(f"{path} is not as it was when {found.entry.name} was made")
+        found.remarks.append(f"{path} is another by now")
 
     def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool, bool]:
         """What dvc.lock says that a stage read, path by sha256, as far as it is here; and whether all is.
