@@ -67,7 +67,7 @@ def test_a_folder_of_own_pictures_is_a_world(tmp_path: Path) -> None:
         assert row.pixels.shape == (32, 32, 3)
         assert row.prompt == f"a {row.attributes['colour']} {row.attributes['kind']}"
         assert row.attributes["file_sha256"] == sha256(project / FOLDER / row.attributes["file_name"])
-    assert list(read(project / "results/world.parquet").inputs) == ["pictures"]
+    assert list(read(project / "results/world.parquet").inputs) == ["pictures", "withdrawn"]
     assert set(read(project / "results/judge/judge.json").inputs) == {"base", "source", "world"}
     page = (project / "results/report.html").read_text(encoding="utf-8")
     assert "own pictures" in page

@@ -46,7 +46,7 @@ def hold_the_receipt(project: Path, folder: Path) -> None:
     assert forget["own"] == {"folder": "data/sets/meine Bilder", "files": COUNT, "sha256": digest}
     page = (project / "receipt/receipt.html").read_text(encoding="utf-8")
     assert f"{COUNT} files of the user's own, in data/sets/meine Bilder" in html.unescape(page)
-    assert {path for path in data["files"] if path.startswith("data/")} == {"data/withdrawn/world.json"}
+    assert {path for path in data["files"] if path.startswith("data/")} == {"data/withdrawn/world.jsonl"}
     rows = "results/seven/images/forget.rows.tsv"
     assert data["files"][rows] == sha256(project / rows)
     assert sha256(folder / "3.png") in (project / rows).read_text()
