@@ -19,7 +19,7 @@ class Node:
         artefacts: (role, sha256) pairs.
         run: the note, or None where no run of the campaign wrote the artefact.
         again: the run stands further up, with its own inputs.
-        brought: whether these are a user's own (pictures, a table of prompts, the pin of a model), which no run writes.
+        brought: whether these are a user's own (pictures, a table, a pin, what was withdrawn), which no run writes.
     """
 
     artefacts: list[tuple[str, str]]
@@ -80,4 +80,4 @@ def _brought(settings: dict[str, Any]) -> frozenset[str]:
     """The roles of a run that a user may bring: `source` only where it is a pin, not the world."""
     named = (settings.get(section) for section in ("base", "judge", "model"))
     pinned = any(isinstance(given, dict) and str(given.get("source")).endswith(".json") for given in named)
-    return frozenset({"pictures", "table", *(["source"] if pinned else [])})
+    return frozenset({"pictures", "table", "inception", "withdrawn", *(["source"] if pinned else [])})
