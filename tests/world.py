@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitattributes", ".gitignore", "requirements.lock", "pyproject.toml")
+COMMIT = ("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q")
 FOLDERS = ("src", "workflow", "profiles", "data")
 
 
@@ -57,19 +61,22 @@ def make_project(folder: Path, params: dict[str, Any] | None = None) -> Path:
 
 def commit(folder: Path, message: str) -> None:
     run(folder, "git", "add", "-A")
-    run(
-        folder,
-        "git",
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@localhost",
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-m",
-        message,
-    )
+    run(folder, *COMMIT, "--allow-empty", "-m", message)
+
+
+def bring_pictures(project: Path, count: int) -> Path:
+    """Captioned pictures of the user's own as the forget set, and the folder where they are."""
+    folder = project / "data/sets/mine"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    with (folder / "metadata.jsonl").open("w") as metadata:
+        for number in range(count):
+            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+            metadata.write(json.dumps({"file_name": f"{number}.png", "caption": f"a red seven number {number}"}) + "\n")
+    params = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    params["concepts"]["seven"]["images"]["forget"] = "data/sets/mine"
+    write_params(project, params)
+    return folder
 
 
 def environment() -> dict[str, str]:

@@ -218,11 +218,12 @@ def audit_model(name: str | None, full: bool, machine: bool) -> None:
 
     from unpaint.audit import hashes, text
     from unpaint.audit.model import audit
+    from unpaint.audit.verdict import EXIT
 
     with hashes.index(anew=full) as database:
         found = audit(name, database)
     click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.as_text(found))
-    sys.exit(text.EXIT[text.verdict(found)])
+    sys.exit(EXIT[text.verdict(found)])
 
 
 @audit.command("data")
@@ -346,7 +347,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
 
     Exit code: 0 verified, 3 the model is not here, 1 contradicted.
     """
-    from unpaint.audit.text import EXIT
+    from unpaint.audit.verdict import EXIT
     from unpaint.receipt.verify import verify
 
     found = verify(folder, key, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 from unpaint import crate, weights
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import KEY, Manifest, sha256, write_text
+from unpaint.lineage.whole import refuse_existing, whole
 from unpaint.models.checkpoint import load, strip_paths
 from unpaint.models.denoiser import adapters_of
 from unpaint.models.families import find
@@ -45,8 +45,7 @@ def export(
         UserError: the folder exists, the weights do not fit the base model, or a file of it is missing or changed; the
             statement is of another model.
     """
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; name another folder or delete it")
+    refuse_existing(folder)
     if statement and subject_of(statement)[1] != sha256(model):
         raise UserError(f"{model}: not the model that the receipt is of (sha256); give the receipt of this one")
     checkpoint = load(base)
@@ -56,22 +55,18 @@ def export(
     manifest = weights.apply(module, model, base)
     if manifest.settings["method"]["scope"] == "lora":
         _merge_adapters(module)
-    partial = folder.with_name(f".partial-{os.getpid()}-{folder.name}")
-    try:
+    with whole(folder) as made:
         for name in checkpoint.files:
             if not name.startswith(f"{family.network}/"):
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / name, partial / name)
-        module.save_pretrained(partial / family.network, safe_serialization=True)
-        strip_paths(partial)
-        for path in sorted((partial / family.network).glob("*.safetensors")):
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / name, made / name)
+        module.save_pretrained(made / family.network, safe_serialization=True)
+        strip_paths(made)
+        for path in sorted((made / family.network).glob("*.safetensors")):
             _insert(path, manifest)
-        _tell(partial, model, statement, receipt)
+        _tell(made, model, statement, receipt)
         if statement and as_crate:
-            crate.describe(partial, statement, family.network)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            crate.describe(made, statement, family.network)
 
 
 def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receipt: Path | None) -> None:

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -17,7 +16,7 @@ from pyarrow import parquet
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from tests.world import clone, commit, run
+from tests.world import bring_pictures, clone, commit, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
 from unpaint.audit.hashes import IGNORED, INDEX
@@ -360,17 +359,7 @@ def test_a_model_of_older_data_is_told_from_one_of_the_data_that_is_there(projec
 
 def test_own_pictures_are_held_by_their_files(finished: Path, tmp_path: Path) -> None:
     project = clone(finished, tmp_path / "own")
-    folder = project / "data/sets/mine"
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    with (folder / "metadata.jsonl").open("w") as metadata:
-        for number in range(12):
-            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-            row = {"file_name": f"{number}.png", "caption": f"a red seven number {number}"}
-            metadata.write(json.dumps(row) + "\n")
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params["concepts"]["seven"]["images"]["forget"] = "data/sets/mine"
-    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    folder = bring_pictures(project, 12)
     corpus_of = "results/seven/images/forget.parquet"
     run(project, "dvc", "repro", "images@seven-forget")
     assert audited(project, corpus_of)["verdict"] == "verified"

@@ -13,13 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from tests.workflow.test_checkpoint import PIN, SOURCE, project_of
-from tests.world import clone, commit, environment, run, write_params
+from tests.world import COMMIT, bring_pictures, clone, commit, environment, run, write_params
 from unpaint.lineage.manifest import sha256
 
 NAME = "seven/rgd/seed0"
@@ -86,19 +84,7 @@ def change_note(project: Path, path: str, stage: str, **fields: Any) -> None:
     note.unlink()
     note.write_text(json.dumps({**held, **fields}))
     run(project, "dvc", "commit", "--force", stage)
-    run(
-        project,
-        "git",
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@localhost",
-        "commit",
-        "-a",
-        "--amend",
-        "-q",
-        "--no-edit",
-    )
+    run(project, *COMMIT, "-a", "--amend", "--no-edit")
 
 
 def test_the_unlearning_alone_is_repeated_bit_by_bit(project: Path, reproduce: Reproduce) -> None:
@@ -243,17 +229,8 @@ def test_the_whole_chain_is_made_again_from_git_alone(finished: Path, tmp_path: 
 @pytest.mark.slow
 def test_own_pictures_that_dvc_keeps_come_from_its_cache(finished: Path, tmp_path: Path, reproduce: Reproduce) -> None:
     project = clone(finished, tmp_path / "own")
-    folder = project / "data/sets/mine"
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    with (folder / "metadata.jsonl").open("w") as metadata:
-        for number in range(12):
-            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-            metadata.write(json.dumps({"file_name": f"{number}.png", "caption": f"a red seven number {number}"}) + "\n")
+    bring_pictures(project, 12)
     run(project, "dvc", "add", "data/sets/mine")
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params["concepts"]["seven"]["images"]["forget"] = "data/sets/mine"
-    write_params(project, params)
     run(project, "dvc", "repro", "images@seven-forget")
     commit(project, "own pictures")
     corpus = "results/seven/images/forget.parquet"

@@ -21,9 +21,10 @@ from unpaint import tombstones
 from unpaint.audit import lock
 from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.lock import Entry
+from unpaint.audit.verdict import verdict_of
 from unpaint.errors import UserError
 from unpaint.lineage import manifest
-from unpaint.lineage.git import git
+from unpaint.lineage.git import commits, git
 from unpaint.lineage.manifest import Manifest
 
 CARRIERS = (".safetensors", ".parquet")
@@ -51,7 +52,7 @@ class Found:
     @property
     def verdict(self) -> str:
         """contradicted, missing or verified."""
-        return "contradicted" if self.contradictions else "missing" if self.missing else "verified"
+        return verdict_of(self.contradictions, self.missing)
 
 
 class Books:
@@ -60,7 +61,7 @@ class Books:
     def __init__(self, made: Mapping[str, Entry], database: sqlite3.Connection) -> None:
         """Take the stage that makes each path, and the index."""
         self.made, self.database, self.hashes = made, database, Hashes(database)
-        self.commits = set(git("rev-list", "--all", "HEAD").split())
+        self.commits = set(commits())
 
     @cached_property
     def committed(self) -> dict[str, Entry]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from unpaint.audit import lock
 from unpaint.audit.lock import Entry, blob_of, descent
 from unpaint.errors import UserError
-from unpaint.lineage.git import git
+from unpaint.lineage.git import commits, git
 from unpaint.lineage.rows import listed
 
 TREE = ""
@@ -84,7 +84,7 @@ def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[s
     Raises:
         UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
     """
-    order = {commit: number for number, commit in enumerate(git("rev-list", "--all", "HEAD").split())}
+    order = {version: number for number, version in enumerate(commits())}
     remarks = take_in(order, database)
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         remarks.append("this clone is shallow, and its older commits were not searched; `git fetch --unshallow`")
@@ -93,9 +93,9 @@ def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[s
     read = cache(partial(lock.load, database=database))
     found = []
     for (path, row, pair, split), versions in sorted(_places(query, database).items()):
-        commits = sorted((version for version in versions if version != TREE), key=lambda one: order.get(one, 0))
+        having = sorted((version for version in versions if version != TREE), key=lambda one: order.get(one, 0))
         made = _made(path, split, versions, read, database)
-        found.append(Match(path, row, pair, split, commits, TREE in versions, made))
+        found.append(Match(path, row, pair, split, having, TREE in versions, made))
     return found, remarks
 
 
@@ -107,7 +107,7 @@ def _places(query: str, database: sqlite3.Connection) -> dict[tuple[str, int, st
     elif re.fullmatch(r"[0-9a-fA-F]{64}", query):
         keys, wanted = ["image", "file", "prompt"], query.lower()
     else:
-        keys, wanted = ["prompt"], hashlib.sha256(query.encode()).hexdigest()
+        keys, wanted = ["prompt"], digest_of(query)
     found: dict[tuple[str, int, str, str], dict[str, str]] = {}
     for key, value in [*((key, wanted) for key in keys), ("pair", query)]:
         text = f"SELECT path, row, pair, split, version, blob FROM rows JOIN places USING (blob) WHERE {key} = ?"  # noqa: S608
@@ -229,6 +229,11 @@ def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
         *database.execute("SELECT version, path FROM places JOIN lists USING (blob) WHERE md5 IS NULL"),
     ]
     return [f"passed over, as it cannot be read: {path} of commit {version[:12]}" for version, path in sorted(broken)]
+
+
+def digest_of(prompt: str) -> str:
+    """The sha256 of a prompt, as lists of rows have it."""
+    return hashlib.sha256(prompt.encode()).hexdigest()
 
 
 def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:

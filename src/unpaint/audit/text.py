@@ -9,6 +9,7 @@ from typing import Any
 
 from unpaint.audit.books import Found
 from unpaint.audit.data import Match
+from unpaint.audit.verdict import EXIT
 from unpaint.errors import some
 
 FEW = 3
@@ -17,14 +18,11 @@ NEXT = (
     "next: if anything ran since, `unpaint record`; if another commit was checked out, `unpaint restore`; if neither, "
     "the files or the books were changed by hand"
 )
-EXIT = {"verified": 0, "missing": 3, "contradicted": 1}
-"""Exit codes of verdicts."""
-WORST = ("contradicted", "missing", "verified")
 
 
 def verdict(found: Sequence[Found]) -> str:
     """The worst verdict of the stages."""
-    return next(each for each in WORST if any(one.verdict == each for one in found))
+    return next(each for each in EXIT if any(one.verdict == each for one in found))
 
 
 def as_fields(found: Sequence[Found]) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def as_text(found: Sequence[Found]) -> str:
     """For people: the tree, what contradicts, what is missing and what brings it."""
     lines = [f"{'  ' * one.depth}{one.entry.name}: {_told(one)}" for one in found]
     counted = Counter(one.verdict for one in found)
-    told = ", ".join(f"{counted[each]} stages {each}" for each in WORST if counted[each])
+    told = ", ".join(f"{counted[each]} stages {each}" for each in EXIT if counted[each])
     lines += ["", f"{verdict(found)}: {told}"]
     lines += [f"  contradicted: {text}" for one in found for text in one.contradictions]
     bring = [remedy for one in found for remedy in one.missing.values()]

@@ -35,6 +35,11 @@ def content(*arguments: str) -> bytes:
     return done.stdout
 
 
+def commits() -> list[str]:
+    """Every commit of this clone, DVC's experiments among them, newest first."""
+    return git("rev-list", "--all", "HEAD").split()
+
+
 def here() -> dict[str, str]:
     """The environment of a process whose git is that of its folder."""
     return {name: value for name, value in os.environ.items() if name not in ELSEWHERE}

@@ -6,13 +6,11 @@ both. The statement names the model by its sha256, so the three and the model ha
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 from pathlib import Path
 
-from unpaint.errors import UserError
 from unpaint.lineage.manifest import write_json, write_text
+from unpaint.lineage.whole import refuse_existing, whole
 from unpaint.receipt import signature
 from unpaint.receipt.page import page
 from unpaint.receipt.statement import NAME, state
@@ -30,19 +28,12 @@ def write(name: str, folder: Path, key: Path | None, database: sqlite3.Connectio
     Raises:
         UserError: the folder exists, the key is none, or an audit of the model does not end in "verified".
     """
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; name another folder or delete it")
+    refuse_existing(folder)
     signer = signature.signer(key) if key else None
     statement = state(name, database)
-    # a signature names the folder that it is over, so that has its own name from the start
-    partial = folder.absolute().with_name(f".partial-{os.getpid()}-{folder.name}")
-    made = partial / folder.name
-    try:
-        made.mkdir(parents=True)
+    # a signature names the folder that it is over
+    with whole(folder) as made:
         write_json(made / NAME, statement)
         write_text(made / PAGE, page(statement))
         if signer:
             signature.sign(made, signer)
-        os.replace(made, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

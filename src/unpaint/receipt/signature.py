@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +30,11 @@ def signer(key: Path) -> Signer:
     Raises:
         UserError: it is none, or the package is not installed.
     """
-    try:
+    remedy = "to make one, as a new file: openssl ecparam -name prime256v1 -genkey -noout -out NEW.pem"
+    with _refusing(f"{key}: not a private key to sign with", remedy):
         from model_signing.signing import Config
-    except ImportError:
-        raise UserError(INSTALL) from None
-    try:
+
         return Config().use_elliptic_key_signer(private_key=key).set_hashing_config(_hashing())
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{key}: not a private key to sign with ({error}); to make one, as a new file: openssl ecparam "
-            "-name prime256v1 -genkey -noout -out NEW.pem"
-        ) from None
 
 
 def sign(folder: Path, signer: Signer) -> None:
@@ -52,16 +48,11 @@ def verifier(key: Path) -> Verifier:
     Raises:
         UserError: it is none, or the package is not installed.
     """
-    try:
+    remedy = "from a private one: openssl ec -in PRIVATE.pem -pubout -out NEW.pem"
+    with _refusing(f"{key}: not a public key", remedy):
         from model_signing.verifying import Config
-    except ImportError:
-        raise UserError(INSTALL) from None
-    try:
+
         return Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(_hashing())
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{key}: not a public key ({error}); from a private one: openssl ec -in PRIVATE.pem -pubout -out NEW.pem"
-        ) from None
 
 
 def contradictions(folder: Path, verifier: Verifier) -> list[str]:
@@ -76,6 +67,17 @@ def contradictions(folder: Path, verifier: Verifier) -> list[str]:
             return _changed(folder, path) or [f"{path}: {error}"]
         return [f"{path}: not a signature by the owner of this key, or changed since"]
     return []
+
+
+@contextmanager
+def _refusing(what: str, remedy: str) -> Iterator[None]:
+    """Say in words that the package is not installed, or that it takes no such key."""
+    try:
+        yield
+    except ImportError:
+        raise UserError(INSTALL) from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{what} ({error}); {remedy}") from None
 
 
 def _hashing() -> Hashing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unpaint.audit.verdict import verdict_of
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
 from unpaint.receipt import signature, statement
@@ -20,7 +21,7 @@ class Verified:
     @property
     def verdict(self) -> str:
         """contradicted, missing or verified, as of an audit."""
-        return "contradicted" if self.contradictions else "missing" if self.missing else "verified"
+        return verdict_of(self.contradictions, self.missing)
 
 
 def verify(folder: Path, key: Path, model: Path | None) -> Verified:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unpaint.audit.hashes import Hashes
-from unpaint.audit.lock import Entry
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import repository
 from unpaint.reproduce import clone as clones
@@ -66,13 +65,13 @@ def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool
         made_here = Hashes(sqlite3.connect(":memory:"))  # of files that are gone soon
         target = _agreeing(name, found, folder, cache, last=last)
         wanted = target.own if last else target.stages
-        recorded = _recorded(target, folder, made_here)
+        recorded = _scores(target, folder, made_here)
         known = environment.compare(wanted, folder, cache, hashes)
         print(text.before(name, target.commit, wanted, known), file=sys.stderr)
         clones.prepare(folder, target, cache, made_here, last=last)
         clones.make(folder, target, cores, last=last)
         compared = comparison.stages(wanted, folder, made_here)
-        scores = comparison.pair_scores(recorded, _scores(target.own, folder)) if recorded else {}
+        scores = comparison.pair_scores(recorded, _scores(target, folder)) if recorded else {}
         verdict = comparison.verdict(compared, scores, due=known.due)
         return Reproduction(name, verdict, target.commit, compared, scores, known, keep and folder)
 
@@ -91,19 +90,8 @@ def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, 
     )
 
 
-def _recorded(target: Target, folder: Path, hashes: Hashes) -> Scores:
-    """The scores in the commit, if they are those that its dvc.lock names."""
-    paths = [
-        (path, digest) for entry in target.own for path, digest in entry.outs.items() if Path(path).name == METRICS
-    ]
-    return {
-        name: score
-        for path, digest in paths
-        if hashes.digest(folder / path) == digest
-        for name, score in comparison.read_scores(folder / path).items()
-    }
-
-
-def _scores(own: Sequence[Entry], folder: Path) -> Scores:
-    paths = [path for entry in own for path in entry.outs if Path(path).name == METRICS]
+def _scores(target: Target, folder: Path, hashes: Hashes | None = None) -> Scores:
+    """The scores in a clone; with `hashes`, only if they are those that the commit's dvc.lock names."""
+    outs = [out for entry in target.own for out in entry.outs.items() if Path(out[0]).name == METRICS]
+    paths = [path for path, digest in outs if hashes is None or hashes.digest(folder / path) == digest]
     return {name: score for path in paths for name, score in comparison.read_scores(folder / path).items()}

@@ -12,10 +12,10 @@ from typing import Any
 
 from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.lock import Entry
-from unpaint.lineage.note import environment
+from unpaint.lineage.note import RAN_ON, environment
 from unpaint.lineage.stage import find_device
 
-FACTS = ("device", "processor", "python", "platform")
+FACTS = tuple(fact for fact in RAN_ON if fact != "packages")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.audit.model import roots_of
 from unpaint.errors import UserError
-from unpaint.lineage.git import git
+from unpaint.lineage.git import commits, git
 
 MATTERS = ("dvc.lock", "dvc.yaml", "params.yaml", "Snakefile", "src", "workflow", "data", "requirements.lock")
 """What tells two commits apart, to a stage."""
@@ -66,7 +66,7 @@ def targets(name: str, database: sqlite3.Connection) -> list[Target]:
     Raises:
         UserError: no dvc.lock names it, or only one that is not committed.
     """
-    data.take_in(git("rev-list", "--all", "HEAD").split(), database)
+    data.take_in(commits(), database)
     wanted = _wanted(name, database)
     books = dict(database.execute("SELECT version, lock FROM versions").fetchall())
     fit: dict[str, list[Entry]] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyarrow import parquet
 
 from unpaint import tombstones
+from unpaint.audit.data import digest_of
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import note
@@ -16,7 +17,7 @@ from unpaint.lineage.engines import outdated
 from unpaint.lineage.rows import listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
-from unpaint.withdraw.query import SETS, Found, digest, find, source_of
+from unpaint.withdraw.query import SETS, Found, find, source_of
 
 BASE = "results/base/base.json"
 
@@ -74,7 +75,7 @@ def _refuse_emptying(every: Found, params: Params) -> None:
         stones, path = every.get(tombstones.of_concept(name), []), Path("results", name, "images", f"{which}.rows.tsv")
         if not stones or not path.is_file():
             continue
-        prompts = {digest(one.prompt) for one in stones if one.seed is None}
+        prompts = {digest_of(one.prompt) for one in stones if one.seed is None}
         lists = read_json(path.parents[1] / "prompts" / "train.json")
         pairs = tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
         gone = prompts | {one.picture for one in stones}

@@ -90,7 +90,7 @@ def _captions(query: str, wanted: re.Pattern[str]) -> list[str]:
     """The captions of the world that are asked for."""
     rows = listed(Path(WORLD_ROWS).read_text(encoding="utf-8")) if Path(WORLD_ROWS).is_file() else []
     if ANY not in query:
-        return [query] if any(row["prompt_sha256"] == digest(query) for row in rows) else []
+        return [query] if any(row["prompt_sha256"] == data.digest_of(query) for row in rows) else []
     if rows and not Path(WORLD).is_file():
         raise UserError(f"{WORLD}: not here, and its captions may be of that form; dvc pull {WORLD}, or give --concept")
     texts = parquet.read_table(WORLD, columns=["prompt"])["prompt"].to_pylist() if rows else []
@@ -136,7 +136,7 @@ def _of_row(name: str, which: str, match: Match, stone: Stone) -> Tombstone:
     asked = [row for row in read_json(path)[which] if row["pair"] == match.pair]
     if not asked and cells.get("file_sha256"):
         return stone(picture=cells["file_sha256"])
-    if not asked or digest(asked[0]["prompt"]) != cells["prompt_sha256"]:
+    if not asked or data.digest_of(asked[0]["prompt"]) != cells["prompt_sha256"]:
         raise UserError(f"{path}: not the prompts that {match.corpus} was made of; make the sets first: dvc repro")
     return stone(prompt=asked[0]["prompt"], seed=asked[0]["seed"], was=cells["image_sha256"])
 
@@ -149,8 +149,3 @@ def _cells(match: Match) -> dict[str, str]:
 def source_of(name: str, which: str, params: Params) -> str:
     """Where a set of a concept comes from."""
     return str(getattr(params.concepts[name].images, which))
-
-
-def digest(text: str) -> str:
-    """The sha256 of a prompt, as lists of rows have it."""
-    return hashlib.sha256(text.encode()).hexdigest()
