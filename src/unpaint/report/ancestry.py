@@ -78,6 +78,6 @@ def _follow(
 
 def _brought(settings: dict[str, Any]) -> frozenset[str]:
     """The roles of a run that a user may bring: `source` only where it is a pin, not the world."""
-    named = (settings.get(section) for section in ("base", "judge", "model"))
+    named = (settings.get(section) for section in ("base", "judge", "model", "world"))
     pinned = any(isinstance(given, dict) and str(given.get("source")).endswith(".json") for given in named)
     return frozenset({"pictures", "table", "inception", "withdrawn", *(["source"] if pinned else [])})
