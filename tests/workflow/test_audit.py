@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -375,11 +377,36 @@ def test_own_pictures_are_held_by_their_files(finished: Path, tmp_path: Path) ->
     assert any("the pictures that it was made from" in text for text in found)
 
 
-@pytest.mark.parametrize("link", ["copy", "symlink"])
-def test_nothing_benign_is_an_attack(link: str, project: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def reflinking(tmp_path: Path) -> Iterator[Path]:
+    """A disk on which files can share their blocks."""
+    image, disk = tmp_path / "disk.xfs", tmp_path / "disk"
+    if os.geteuid() or not shutil.which("mkfs.xfs"):
+        pytest.skip("a disk with reflinks is made by root, with xfsprogs")
+    with image.open("wb") as file:
+        file.truncate(2**30)
+    run(tmp_path, "mkfs.xfs", "-q", "-m", "reflink=1", str(image))
+    disk.mkdir()
+    if subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=False).returncode:
+        pytest.skip("no loop devices here")
+    yield disk
+    run(tmp_path, "umount", "--lazy", str(disk))
+
+
+@pytest.mark.parametrize("link", ["copy", "symlink", "hardlink"])
+def test_nothing_benign_is_an_attack(link: str, project: Path) -> None:
+    nothing_is_an_attack(project, link)
+
+
+def test_nothing_benign_is_an_attack_where_files_share_blocks(finished: Path, reflinking: Path) -> None:
+    nothing_is_an_attack(clone(finished, reflinking / "project"), "reflink")
+
+
+def nothing_is_an_attack(project: Path, link: str) -> None:
     run(project, "dvc", "config", "--local", "cache.type", link)
     run(project, "dvc", "checkout", "--relink", "--force")
     assert (project / MODEL).is_symlink() is (link == "symlink")
+    assert ((project / MODEL).stat().st_nlink > 1) is (link == "hardlink")
     assert audited(project)["verdict"] == "verified"
     # gone and back
     shutil.rmtree(project / "results")
@@ -396,7 +423,7 @@ def test_nothing_benign_is_an_attack(link: str, project: Path, tmp_path: Path) -
     # a commit of something else, and another folder
     (project / "notes.txt").write_text("about something else")
     commit(project, "something else")
-    moved = project.rename(tmp_path / "moved here")
+    moved = project.rename(project.with_name("moved here"))
     found = audited(moved, fails=link == "symlink")
     # DVC's links are absolute: of a moved folder they lead nowhere until the next checkout
     assert found["verdict"] == ("missing" if link == "symlink" else "verified")
