@@ -115,10 +115,27 @@ def test_record_refuses_summaries_of_a_method_that_is_gone(project: Path) -> Non
     assert "not recorded: no job makes results/judgements/seven.graddiff.seed0.parquet" in printed
 
 
+def test_restore_brings_back_what_a_failing_job_took_with_it(project: Path) -> None:
+    """Snakemake deletes all that a failing job should have made, and of a corpus git keeps a part."""
+    folder = project / "results/seven/images"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rule = project / "workflow/rules/images.smk"
+    text = rule.read_text()
+    rule.write_text(text.replace("unpaint.stages images", "unpaint.stages imagines"))
+    assert rule.read_text() != text
+    run(project, "snakemake", "--cores", "1", "--keep-going", fails=True)
+    assert not (folder / "forget.rows.tsv").exists()
+    rule.write_text(text)
+    run(project, "unpaint", "restore")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert NOTHING in run(project, "snakemake", "--cores", "1", "-n")
+
+
 def test_restore_says_what_was_never_committed_to_git(project: Path) -> None:
-    (project / "results/seven/rgd/seed0/metrics.json").unlink()
+    run(project, "git", "rm", "--quiet", "results/seven/rgd/seed0/metrics.json")
     printed = run(project, "unpaint", "restore", fails=True)
-    assert "not restored: 1 files that git keeps, not DVC, are missing, the first is results/seven/rgd/" in printed
+    assert "not restored: 1 files that DVC leaves to git are missing, and git has none of them" in printed
+    assert "results/seven/rgd/seed0/metrics.json" in printed
 
 
 def test_restore_refuses_to_lose_what_was_never_recorded(project: Path) -> None:

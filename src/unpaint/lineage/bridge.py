@@ -9,6 +9,7 @@ from unpaint import rendered
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
+from unpaint.lineage.git import git
 from unpaint.lineage.manifest import sha256
 
 GONE = {"deleted", "not in cache"}
@@ -50,6 +51,8 @@ def record() -> int:
 def restore() -> tuple[int, list[str]]:
     """Check out what dvc.lock names, and let Snakemake take the files as up to date.
 
+    What git keeps and is gone comes from git: a job that fails takes its outputs with it, the lists of rows among them.
+
     Returns the number of stages and the files that the cache does not hold (a partial pull, say), which stay missing.
 
     Raises:
@@ -59,10 +62,13 @@ def restore() -> tuple[int, list[str]]:
     with repository() as repo:
         missing = _missing_data(repo)
         outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
-        if lost := sorted(out.def_path for out in outs if not Path(out.def_path).exists()):
+        gone = [out.def_path for out in outs if not Path(out.def_path).exists()]
+        if kept := git("ls-files", "-z", "--", *gone).split("\0")[:-1] if gone else []:
+            git("checkout", "--quiet", "--", *kept)
+        if lost := sorted(set(gone) - set(kept)):
             raise UserError(
-                f"not restored: {len(lost)} files that git keeps, not DVC, are missing, the first is {lost[0]}; "
-                "they belong into the commit of dvc.lock (git add results)"
+                f"not restored: {len(lost)} files that DVC leaves to git are missing, and git has none of them, the "
+                f"first is {lost[0]}; they belong into the commit of dvc.lock (git add results)"
             )
         changes = {name: found for name, found in repo.status().items() if not _only(found, GONE)}
         if changes:
