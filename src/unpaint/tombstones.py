@@ -69,6 +69,11 @@ def of_concept(name: str) -> Path:
     return CONCEPTS / f"{name}.jsonl"
 
 
+def places() -> list[Path]:
+    """The files that have tombstones, whether or not params.yaml has their concept."""
+    return [path for path in (WORLD, *sorted(CONCEPTS.glob("*.jsonl"))) if read(path)]
+
+
 def read(path: Path | None) -> list[Tombstone]:
     """The tombstones of a file; none, if there is no file.
 

@@ -18,7 +18,9 @@ import yaml
 
 from tests.workflow.test_checkpoint import PIN, SOURCE, project_of
 from tests.world import COMMIT, bring_pictures, clone, commit, environment, run, write_params
+from unpaint import tombstones
 from unpaint.lineage.manifest import sha256
+from unpaint.tombstones import Tombstone
 
 NAME = "seven/rgd/seed0"
 MODEL = f"results/{NAME}/model.safetensors"
@@ -88,9 +90,12 @@ def change_note(project: Path, path: str, stage: str, **fields: Any) -> None:
 
 
 def test_the_unlearning_alone_is_repeated_bit_by_bit(project: Path, reproduce: Reproduce) -> None:
+    withdrawn = Tombstone(why="request 7", on="2026-11-26", prompt="a prompt")
+    tombstones.write(project / tombstones.of_concept("seven"), [withdrawn])
     before = stats(project)
     found = reproduce(project, NAME, "--last")
     assert stats(project) == before
+    assert "tombstones that the commit does not have: 1;" in found["before"]
     assert found["verdict"] == "reproduced bit by bit"
     assert {stage["name"] for stage in found["stages"]} == {
         f"{rule}@seven-rgd-0" for rule in ("unlearn", "samples", "evaluate")

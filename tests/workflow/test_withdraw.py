@@ -231,3 +231,13 @@ def test_a_job_that_was_stopped_renders_the_rest(project: Path, monkeypatch: pyt
     assert Path("again.parquet").read_bytes() == Path(RETAIN).read_bytes()
     assert not list(Path("scratch").glob("rendered-*"))
     assert corpus.read(Path("again.parquet")) == before
+
+
+def test_tombstones_of_no_concept_are_told_of(project: Path) -> None:
+    folder = project / "data/withdrawn/concepts"
+    assert "note: " not in run(project, "unpaint", "check")
+    (folder / "sevn.jsonl").write_text('{"why": "request 7", "on": "2026-11-26", "prompt": "a prompt"}\n')
+    printed = run(project, "unpaint", "check")
+    assert (
+        "note: data/withdrawn/concepts/sevn.jsonl: params.yaml has no concept sevn, so nothing heeds these" in printed
+    )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unpaint import tombstones
 from unpaint.audit.hashes import Hashes
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import repository
@@ -67,7 +68,7 @@ def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool
         wanted = target.own if last else target.stages
         recorded = _scores(target, folder, made_here)
         known = environment.compare(wanted, folder, cache, hashes)
-        print(text.before(name, target.commit, wanted, known), file=sys.stderr)
+        print(text.before(name, target.commit, wanted, known, _withdrawn_since(folder)), file=sys.stderr)
         clones.prepare(folder, target, cache, made_here, last=last)
         clones.make(folder, target, cores, last=last)
         compared = comparison.stages(wanted, folder, made_here)
@@ -88,6 +89,11 @@ def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, 
         f"{name}: no commit whose dvc.lock names it has the code, data and settings that made it, by that file; in "
         f"the oldest, {told[0]}. Commit what it was made with, or make it with what is committed (dvc repro)"
     )
+
+
+def _withdrawn_since(folder: Path) -> int:
+    """How many tombstones of this project a clone's commit does not have, and so does not heed."""
+    return sum(len({*tombstones.read(path)} - {*tombstones.read(folder / path)}) for path in tombstones.places())
 
 
 def _scores(target: Target, folder: Path, hashes: Hashes | None = None) -> Scores:

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from unpaint.reproduce import Reproduction
 
 
-def before(name: str, commit: str, stages: Sequence[Entry], known: Environment) -> str:
-    """What is about to be made, and what may be expected of it."""
+def before(name: str, commit: str, stages: Sequence[Entry], known: Environment, withdrawn: int = 0) -> str:
+    """What is about to be made, and what may be expected of it; `withdrawn` is how much was withdrawn since."""
     lines = [f"{name}: {len(stages)} stages to make again, as commit {commit[:12]} has them"]
+    if withdrawn:
+        lines.append(
+            f"note: tombstones that the commit does not have: {withdrawn}; the clone makes and holds what they "
+            "withdraw, until it is deleted"
+        )
     lines += _environment(known, commit)
     if known.due:
         lines.append("this is the environment that was recorded: the same bits are due")
