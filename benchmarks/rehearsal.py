@@ -34,7 +34,7 @@ from unpaint.lineage.stage import prepare_torch
 from unpaint.models.denoiser import Denoiser, HalfPrecision
 from unpaint.models.flow_transformer import FluxFlow, SD3Flow
 from unpaint.models.latent_unet import LatentUNet
-from unpaint.unlearn import loop, methods
+from unpaint.unlearn import loop, methods, optimizers
 
 GIB = 2**30
 CARDS = (24, 40, 80)
@@ -43,7 +43,6 @@ ROWS = 16
 """Rows of the forget and of the retain set."""
 
 SETTINGS = {
-    "optimizer": "adam",
     "learning_rate": 1e-5,
     "hold": 1.0,
     "settle": 0.0,
@@ -117,17 +116,17 @@ def flux() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
 
 
 FAMILIES = {"sd14": sd14, "sdxl": sdxl, "sd3": sd3, "flux": flux}
-# scope, precision, gradient checkpointing, losses
+# scope, optimizer, precision, gradient checkpointing, losses
 FULL = [
-    ("full", "float32", False, "paper"),
-    ("full", "float32", True, "paper"),
-    ("full", "bfloat16", False, "paper"),
-    ("full", "bfloat16", True, "paper"),
-    ("full", "bfloat16", True, "base"),
+    ("full", "adam", "float32", False, "paper"),
+    ("full", "adam", "float32", True, "paper"),
+    ("full", "adam", "bfloat16", False, "paper"),
+    ("full", "adam", "bfloat16", True, "paper"),
 ]
-SCOPED = [("cross-attention", "bfloat16", True, "paper")]
-LORA = [("lora", "bfloat16", True, "paper"), ("lora", "bfloat16", True, "base")]
-WANTED = {"sd14": FULL + SCOPED + LORA, "sdxl": FULL[4:] + LORA, "sd3": FULL[4:] + LORA, "flux": LORA}
+LEAST = [("full", "adam8bit", "bfloat16", True, "paper"), ("full", "adam", "bfloat16", True, "base")]
+SCOPED = [("cross-attention", "adam", "bfloat16", True, "paper")]
+LORA = [("lora", "adam", "bfloat16", True, "paper"), ("lora", "adam", "bfloat16", True, "base")]
+WANTED = {"sd14": FULL + LEAST + SCOPED + LORA, "sdxl": LEAST + LORA, "sd3": LEAST + LORA, "flux": LORA}
 
 
 def measure(wanted: argparse.Namespace) -> dict[str, float]:
@@ -145,7 +144,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, float]:
         denoiser = HalfPrecision(denoiser)
     forget, retain = _encoded(shapes, latent, half, 0), _encoded(shapes, latent, half, 1)
     settings = SETTINGS | LOSSES[wanted.losses]
-    settings |= {"scope": wanted.scope, "steps": wanted.steps, "batch": wanted.batch}
+    settings |= {"scope": wanted.scope, "steps": wanted.steps, "batch": wanted.batch, "optimizer": wanted.optimizer}
     settings["gradient_checkpointing"] = wanted.checkpointing
     if wanted.plain:
         steps: Iterator[object] = _train(denoiser, retain, settings)
@@ -162,9 +161,9 @@ def measure(wanted: argparse.Namespace) -> dict[str, float]:
 
 
 def _train(denoiser: Denoiser, encoded: Encoded, settings: dict[str, Any]) -> Iterator[Tensor]:
-    """Plain training with Adam on the same batches: what there is without a second gradient and a guard."""
+    """Plain training on the same batches: what there is without a second gradient and a guard."""
     parameters = list(loop._trained(denoiser.module, settings).values())
-    optimizer = torch.optim.Adam(parameters, lr=settings["learning_rate"], fused=True)
+    optimizer = optimizers.build(settings["optimizer"], parameters, settings["learning_rate"])
     for step in range(settings["steps"]):
         rows = list(range(settings["batch"]))
         given = loop._inputs(denoiser, encoded, rows, 0, step, "retain")
@@ -207,13 +206,14 @@ def report(family: str, device: str, batch: int, steps: int, threads: int) -> No
     """Print a line per setting of a family."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else f"CPU, {threads} threads"
     print(f"{family} on {name}, batch {batch}, {SETTINGS['retain_batches_per_step']} retain batches a step")
-    print("| scope | precision | checkpointing | losses | s/step | peak GiB | fits | gradient copies |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for scope, precision, checkpointing, losses in WANTED[family]:
+    print("| scope | optimizer | precision | checkpointing | losses | s/step | peak GiB | fits | gradient copies |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for scope, optimizer, precision, checkpointing, losses in WANTED[family]:
         arguments = [family, "--device", device, "--batch", str(batch), "--steps", str(steps)]
-        arguments += ["--threads", str(threads), "--scope", scope, "--precision", precision, "--losses", losses]
+        arguments += ["--threads", str(threads), "--scope", scope, "--optimizer", optimizer]
+        arguments += ["--precision", precision, "--losses", losses]
         arguments += ["--checkpointing"] if checkpointing else []
-        setting = f"| {scope} | {precision} | {'yes' if checkpointing else 'no'} | {losses} |"
+        setting = f"| {scope} | {optimizer} | {precision} | {'yes' if checkpointing else 'no'} | {losses} |"
         found = _run(arguments, plain=False)
         if isinstance(found, str):
             print(setting, f"{found} | | | |", flush=True)
@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--scope", choices=["full", "cross-attention", "lora"])
+    parser.add_argument("--optimizer", choices=["adam", "adam8bit"], default="adam")
     parser.add_argument("--precision", choices=["float32", "bfloat16"])
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--losses", choices=LOSSES)

@@ -13,7 +13,7 @@ from unpaint.errors import UserError
 from unpaint.models.conditions import taken
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.resume import Resume
-from unpaint.unlearn import loop
+from unpaint.unlearn import loop, optimizers
 from unpaint.unlearn.frozen import Frozen
 from unpaint.unlearn.gradient import SURGERIES
 from unpaint.unlearn.methods import Method, find
@@ -78,6 +78,8 @@ def losses(model, forget, retain, step, batches=1, batch=2):
         ("epsilon", False, 3, "adam", 2e-6),
         ("v_prediction", False, 1, "adam", 2e-6),
         ("v_prediction", True, 3, "adam", 2e-6),
+        ("epsilon", True, 1, "adam8bit", 2e-6),
+        ("v_prediction", False, 3, "adam8bit", 2e-6),
         ("epsilon", True, 1, "sgd", 1e-5),
         ("v_prediction", False, 3, "sgd", 1e-5),
     ],
@@ -144,7 +146,7 @@ def test_the_reported_losses_are_those_before_the_step():
     assert (first.step, first.forget_loss, first.retain_loss) == (1, pytest.approx(lost), pytest.approx(kept))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adam8bit", "sgd"])
 @pytest.mark.parametrize("surgery", SURGERIES)
 def test_a_guarded_step_never_raises_either_loss_to_first_order(surgery, optimizer):
     for step in run(denoiser(), method=Method(SURGERIES[surgery]), steps=6, optimizer=optimizer):
@@ -191,13 +193,13 @@ def test_telemetry_and_guard_bear_a_retain_gradient_of_another_size(factor):
     f, r = torch.randn(64), torch.randn(64)
     r = r - 1.2 * (r @ f) / (f @ f) * f
     r *= factor
-    adam = torch.optim.Adam([parameter], lr=1e-3, betas=loop.BETAS, eps=loop.EPSILON)
+    adam = optimizers.build("adam", [parameter], 1e-3)
     a, b = PCGRAD.surgery(loop.gradient.gram([[f], [r]]), 1.0)
     combined = [r.clone()]
     loop.gradient.combine([f], combined, a, b)
     parameter.grad = combined[0]
-    adam.step()
     changes, _ = loop._guard(adam, 0, [f], combined, a, b, True)
+    adam.step()
     taken = parameter.detach().double()
     for change, vector in zip(changes.tolist(), (f, r), strict=True):
         size = float(vector.double().norm() * taken.norm())
@@ -205,7 +207,9 @@ def test_telemetry_and_guard_bear_a_retain_gradient_of_another_size(factor):
         assert change <= 1e-3 * size
 
 
-@pytest.mark.parametrize(("done", "optimizer"), [(1, "adam"), (2, "adam"), (2, "sgd")])
+@pytest.mark.parametrize(
+    ("done", "optimizer"), [(1, "adam"), (2, "adam"), (1, "adam8bit"), (2, "adam8bit"), (2, "sgd")]
+)
 def test_a_resumed_run_ends_in_the_same_bits_and_yields_the_same_records(tmp_path, done, optimizer):
     whole = denoiser()
     records = run(whole, optimizer=optimizer)

@@ -29,6 +29,7 @@ PACKAGES = (
     "onnxruntime",
     "opencv-python-headless",
     "peft",
+    "bitsandbytes",
     "safetensors",
     "tokenizers",
     "timm",

@@ -15,6 +15,7 @@ import ctypes
 import hashlib
 import inspect
 import json
+import logging
 import os
 import shutil
 import signal
@@ -42,8 +43,8 @@ OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
 OUT_OF_MEMORY = (
     "out of memory. What is made stays. Painting and encoding take less with a smaller sampling.width; unlearning with "
-    "gradient_checkpointing: true, a smaller batch, or the scope lora; all of a checkpoint with precision: bfloat16; "
-    "docs/base-models.md has what each takes"
+    "gradient_checkpointing: true, a smaller batch, optimizer: adam8bit, or the scope lora; all of a checkpoint with "
+    "precision: bfloat16; docs/base-models.md has what each takes"
 )
 Settings = dict[str, Any]
 Stage = Callable[..., Mapping[str, Any] | None]
@@ -199,6 +200,8 @@ def _silence_libraries() -> None:
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+    # it tells of kernels for language models that it lacks
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def find_device(wish: str) -> str:

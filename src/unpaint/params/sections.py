@@ -351,7 +351,7 @@ class Unlearning(Section):
     scope: Literal["full", "cross-attention", "lora"]
     steps: Count
     batch: Count = Field(description="pictures of the forget set per step, and of each retain batch")
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["adam", "adam8bit", "sgd"] = Field(description="adam8bit keeps its moments in 8 bits")
     learning_rate: Positive = Field(description="at the start")
     hold: Annotated[float, Field(ge=0, le=1)] = Field(
         description="share of the steps at that rate; then it falls as a cosine towards 0; 1 is a constant rate"

@@ -19,14 +19,12 @@ from unpaint.errors import UserError
 from unpaint.models import conditions
 from unpaint.models.denoiser import Denoiser, train_scope
 from unpaint.resume import Resume
-from unpaint.unlearn import gradient
+from unpaint.unlearn import gradient, optimizers
 from unpaint.unlearn.frozen import Frozen, Inputs, joined_inputs
 from unpaint.unlearn.methods import Method
 from unpaint.unlearn.monotone import SLACK
 from unpaint.unlearn.objectives import anchored_loss, forget_loss, retain_loss
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-MOMENTS = ("exp_avg", "exp_avg_sq")
 SPAN = 2**18
 """Numbers that the guard treats at once, of several tensors: 1 MB, which stays in a core's cache."""
 SETTLING = 1e3
@@ -66,8 +64,9 @@ def unlearn(
     """Unlearn `forget` in place while keeping `retain`; the denoiser's trained parameters end as the result.
 
     Args:
-        settings: scope, lora_rank, steps, batch, optimizer (adam or sgd), learning_rate, hold, settle, retain_weight,
-            retain_target (pictures or base), unprompted, truncation (mode, value), guard, gradient_checkpointing.
+        settings: scope, lora_rank, steps, batch, optimizer (adam, adam8bit or sgd), learning_rate, hold, settle,
+            retain_weight, retain_target (pictures or base), unprompted, truncation (mode, value), guard,
+            gradient_checkpointing.
         resume: where the state is kept; a resumed run yields the steps already done again, and ends in the same bits.
         seed: decides the order of rows, the times and the noise, each drawn on the CPU from (seed, step, row).
 
@@ -80,7 +79,7 @@ def unlearn(
     trained = _trained(denoiser.module, settings)
     base = Frozen(denoiser) if led or distilled else None
     parameters = list(trained.values())
-    optimizer = _optimizer(parameters, settings["optimizer"], settings["learning_rate"])
+    optimizer = optimizers.build(settings["optimizer"], parameters, settings["learning_rate"])
     steps, batch, weight = settings["steps"], settings["batch"], settings["retain_weight"]
     truncation, unprompted, together = settings["truncation"], settings["unprompted"], method.batches_per_pass
     history = _resume(resume, trained, optimizer) if resume else []
@@ -126,8 +125,8 @@ def unlearn(
                 f"step {step + 1} of {steps}: the forget loss is {lost.item():.4g}, the retain loss {float(kept):.4g}, "
                 "not finite; the state before this step is kept; lower learning_rate"
             )
-        optimizer.step()
         changes, guarded = _guard(optimizer, step, forget_gradient, retain_gradient, a, b, settings["guard"])
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         del forget_gradient, retain_gradient  # else the next step holds them beside its own
         found = [lost, kept, gradient.cosine(products), products[0, 1] < 0, changes[0], changes[1], guarded]
@@ -162,12 +161,6 @@ def _fall(step: int, steps: int, hold: float) -> float:
     return 1.0 if after <= 0 else 0.5 * (1 + math.cos(math.pi * after / (steps - hold * steps)))
 
 
-def _optimizer(parameters: list[nn.Parameter], name: str, rate: float) -> torch.optim.Optimizer:
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=rate)
-    return torch.optim.Adam(parameters, lr=rate, betas=BETAS, eps=EPSILON, fused=True)
-
-
 @torch.no_grad()
 def _guard(
     optimizer: torch.optim.Optimizer,
@@ -178,7 +171,7 @@ def _guard(
     b: Tensor,
     enabled: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Correct the step that was just taken, and give the first-order changes (2,) of what was taken in the end.
+    """Correct the step that is about to be taken, and give the first-order changes (2,) of what both come to.
 
     The retain gradient is gone (combined = a f + b r stands in its place) and is made anew span by span, so no third
     copy is needed. b is never 0: each surgery keeps r.
@@ -187,7 +180,7 @@ def _guard(
     products: list[Tensor] = []
     for part in _spans(parameters):
         f, c = _flat(forget[part]), _flat(combined[part])
-        inverse, moved = _proposed(optimizer, parameters[part], c, step)
+        inverse, moved = optimizers.proposed(optimizer, parameters[part], c, step)
         # the retain gradient anew, part by part: from the sums it would be a difference of large numbers
         r = (1 / b).to(c) * c - (a / b).to(c) * f
         inverse_f = inverse * f
@@ -200,7 +193,7 @@ def _guard(
         return -rate * slopes, torch.zeros_like(p, dtype=torch.bool)
     for part in _spans(parameters):
         f, c = _flat(forget[part]), _flat(combined[part])
-        inverse, _ = _proposed(optimizer, parameters[part], c, step)
+        inverse, _ = optimizers.proposed(optimizer, parameters[part], c, step)
         correction = inverse * ((p - q * a / b).to(c) * f + (q / b).to(c) * c)
         pieces = torch.split(correction, [parameter.numel() for parameter in parameters[part]])
         for parameter, piece in zip(parameters[part], pieces, strict=True):
@@ -210,18 +203,6 @@ def _guard(
     # where a multiplier acts its slope is 0 by construction, but for rounding; what is more than that is told
     rounding = (torch.stack([p, q]) > 0) & (taken.abs() <= SLACK * scale)
     return -rate * torch.where(rounding, 0, taken), (p > 0) | (q > 0)
-
-
-def _proposed(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], combined: Tensor, step: int
-) -> tuple[Tensor, Tensor]:
-    """The inverse preconditioner of some tensors, flat, and what the optimiser moved them by, per unit of the rate."""
-    if isinstance(optimizer, torch.optim.SGD):
-        return torch.ones((), dtype=combined.dtype, device=combined.device), combined
-    mean, square = (_flat([optimizer.state[parameter][moment] for parameter in parameters]) for moment in MOMENTS)
-    beta1, beta2 = BETAS
-    inverse = 1 / ((square / (1 - beta2 ** (step + 1))).sqrt_() + EPSILON)
-    return inverse, inverse * mean / (1 - beta1 ** (step + 1))
 
 
 def _spans(parameters: list[nn.Parameter]) -> Iterator[slice]:
@@ -306,8 +287,7 @@ def _state(
     state = {"history": torch.stack(history)} if history else {}
     for name, parameter in trained.items():
         state[f"value.{name}"] = parameter
-        state |= {f"{moment}.{name}": kept for moment, kept in optimizer.state[parameter].items() if moment in MOMENTS}
-    return state
+    return state | optimizers.state(optimizer, trained)
 
 
 def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> list[Tensor]:
@@ -317,7 +297,5 @@ def _resume(resume: Resume, trained: Mapping[str, nn.Parameter], optimizer: torc
     done, state = loaded
     for name, parameter in trained.items():
         parameter.data.copy_(state[f"value.{name}"])
-        if f"{MOMENTS[0]}.{name}" in state:
-            moments = {moment: state[f"{moment}.{name}"].to(parameter.device) for moment in MOMENTS}
-            optimizer.state[parameter] = {"step": torch.tensor(float(done), device=parameter.device), **moments}
+    optimizers.put_back(optimizer, trained, state, done)
     return list(state["history"])
