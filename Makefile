@@ -5,6 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 READY := .venv/ready
 VALIDATOR := .venv/validator/ready
+ADAM8BIT := .venv/adam8bit/ready
 
 LOCK := --generate-hashes --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --no-emit-index-url \
   --custom-compile-command "make lock" --quiet
@@ -21,10 +22,10 @@ demo: $(READY)
 	@echo "Done. The report: results/report.html; the unlearned models: results/*/*/seed*/model.safetensors"
 	@echo "Their lineage is in dvc.lock: git add dvc.lock results, commit; then 'dvc repro' after a change of params.yaml runs what depends on it."
 
-test: $(READY) $(VALIDATOR)
+test: $(READY) $(VALIDATOR) $(ADAM8BIT)
 	pytest -n 2 --dist loadscope
 
-test-slow: $(READY) $(VALIDATOR)
+test-slow: $(READY) $(VALIDATOR) $(ADAM8BIT)
 	pytest -n 2 --dist loadscope -m slow
 
 lint: $(READY)
@@ -48,9 +49,14 @@ $(VALIDATOR): tests/validator.lock $(READY) # of crates; it wants an older rich 
 	.venv/validator/bin/pip install --quiet --progress-bar off --no-deps --require-hashes -r tests/validator.lock
 	@touch $@
 
+$(ADAM8BIT): tests/adam8bit.lock $(READY) # where it is installed diffusers imports it, which costs each job a second
+	.venv/bin/pip install --quiet --progress-bar off --no-deps --require-hashes --target .venv/adam8bit -r tests/adam8bit.lock
+	@touch $@
+
 lock: # after a change of pyproject.toml
 	uv pip compile pyproject.toml --extra dev --extra receipt $(LOCK) --output-file requirements.lock
 	uv pip compile tests/validator.in $(LOCK) --output-file tests/validator.lock
+	uv pip compile tests/adam8bit.in --no-deps $(LOCK) --output-file tests/adam8bit.lock
 
 clean: # everything made, but not the environment
 	rm -rf results logs scratch .snakemake

@@ -23,21 +23,16 @@ def cli() -> None:
 @click.option("--params", "params_only", is_flag=True, help="Check params.yaml alone.")
 def check(params_only: bool) -> None:
     """Check params.yaml, the repository, and that both engines have the same graph."""
-    from unpaint import tombstones
     from unpaint.lineage import engines
     from unpaint.params import JudgeTraining, load
+    from unpaint.params.notes import notes
     from unpaint.train import tower
 
     params = load(Path("params.yaml"))
     if params_only:
         return
-    for path in tombstones.places():
-        if path.parent == tombstones.CONCEPTS and path.stem not in params.concepts:
-            click.echo(
-                f"note: {path}: params.yaml has no concept {path.stem}, so nothing heeds these tombstones; if it was "
-                "renamed, rename the file",
-                err=True,
-            )
+    for note in notes(params):
+        click.echo(f"note: {note}", err=True)
     if isinstance(params.judge, JudgeTraining):
         tower.refuse_unknown(params.judge.image_tower)
     rules, stages = engines.rules(), engines.stages()

@@ -1,8 +1,11 @@
 """The optimisers: each does what it proposed, and 8 bits are enough for the moments of Adam."""
 
+import sys
+
 import pytest
 import torch
 
+from tests.unit.tiny import ADAM8BIT
 from unpaint.errors import UserError
 from unpaint.unlearn import optimizers
 
@@ -31,7 +34,7 @@ def take(optimizer, trained, step):
     optimizer.step()
 
 
-@pytest.mark.parametrize("name", ["adam", "adam8bit", "sgd"])
+@pytest.mark.parametrize("name", ["adam", ADAM8BIT, "sgd"])
 def test_an_optimiser_moves_the_parameters_as_it_proposed(name):
     trained = parameters()
     optimizer = optimizers.build(name, trained, RATE)
@@ -43,7 +46,7 @@ def test_an_optimiser_moves_the_parameters_as_it_proposed(name):
         assert (inverse > 0).all()
 
 
-@pytest.mark.parametrize("name", ["adam", "adam8bit"])
+@pytest.mark.parametrize("name", ["adam", ADAM8BIT])
 def test_the_inverse_is_that_of_adam_s_own_preconditioner(name):
     """sqrt(v) + eps, v unbiased: of one step the gradient's own size."""
     trained = parameters()
@@ -73,9 +76,10 @@ def size(optimizer, trained):
     return sum(value.nbytes for value in optimizers.state(optimizer, named(trained)).values())
 
 
-def test_8_bits_keep_a_quarter_and_follow_the_32():
+@pytest.mark.parametrize("name", [ADAM8BIT])
+def test_8_bits_keep_a_quarter_and_follow_the_32(name):
     whole, short = parameters(), parameters()
-    plain, small = optimizers.build("adam", whole, RATE), optimizers.build("adam8bit", short, RATE)
+    plain, small = optimizers.build("adam", whole, RATE), optimizers.build(name, short, RATE)
     start = flat(whole)
     for _ in range(20):
         take(plain, whole, 0)
@@ -86,7 +90,7 @@ def test_8_bits_keep_a_quarter_and_follow_the_32():
     assert (gone - other).norm() < 0.1 * gone.norm()
 
 
-@pytest.mark.parametrize("name", ["adam", "adam8bit", "sgd"])
+@pytest.mark.parametrize("name", ["adam", ADAM8BIT, "sgd"])
 def test_a_state_that_is_put_back_goes_on_in_the_same_bits(name):
     trained = parameters()
     optimizer = optimizers.build(name, trained, RATE)
@@ -102,6 +106,13 @@ def test_a_state_that_is_put_back_goes_on_in_the_same_bits(name):
     assert torch.equal(flat(trained), flat(other))
 
 
-def test_a_device_without_8_bits_is_refused():
+@pytest.mark.parametrize("name", [ADAM8BIT])
+def test_a_device_without_8_bits_is_refused(name):
     with pytest.raises(UserError, match="adam8bit does not run on meta; write adam, or device: cpu"):
-        optimizers.build("adam8bit", [torch.nn.Parameter(torch.empty(5000, device="meta"))], RATE)
+        optimizers.build(name, [torch.nn.Parameter(torch.empty(5000, device="meta"))], RATE)
+
+
+def test_what_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(UserError, match="adam8bit needs bitsandbytes, which is not installed: pip install bitsand"):
+        optimizers.build("adam8bit", parameters(), RATE)

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from unpaint import params
+from unpaint import params, tombstones
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
-from unpaint.params import reading
+from unpaint.params import notes, reading
 
 ROOT = Path(__file__).parents[2]
 GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -657,3 +657,25 @@ def test_a_world_s_judge_is_asked_by_names_alone(tmp_path):
     given = {"shown": "a {}", "otherwise": ["nothing"]}
     message = "params.yaml: questions.digit: what shows is asked of a world's judge by `text` and `none`;"
     assert complaint(changed(["questions", "digit"], given), tmp_path).startswith(message)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_adam8bit_without_bitsandbytes_is_told_of(tmp_path, monkeypatch, installed):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(notes, "find_spec", lambda name: installed and name == "bitsandbytes")
+    path = tmp_path / "params.yaml"
+    path.write_text(changed(["methods", "rgd", "optimizer"], "adam8bit"), encoding="utf-8")
+    told = notes.notes(params.load(path))
+    assert [note.partition(":")[0] for note in told] == ([] if installed else ["methods.rgd"])
+    assert all("adam8bit needs bitsandbytes, which is not installed here: pip install" in note for note in told)
+
+
+def test_tombstones_of_a_concept_that_is_not_there_are_told_of(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (FIRST, "another"):
+        path = tombstones.of_concept(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tombstones.write(path, [tombstones.Tombstone("request 7", "2026-11-26", prompt="a prompt")])
+    tombstones.write(tombstones.of_concept("empty"), [])
+    (note,) = notes.notes(params.load(ROOT / "params.yaml"))
+    assert note.startswith("data/withdrawn/concepts/another.jsonl: params.yaml has no concept another, so nothing ")

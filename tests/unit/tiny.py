@@ -1,8 +1,19 @@
 """A U-Net and an encoded corpus of a few numbers each."""
 
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 import torch
 
 from unpaint.encoded import Encoded
+
+# `make test` puts it there, and not where every job would import it
+sys.path.append(str(Path(sys.prefix) / "adam8bit"))
+ADAM8BIT = pytest.param(
+    "adam8bit", marks=pytest.mark.skipif(not find_spec("bitsandbytes"), reason="`make test` brings bitsandbytes")
+)
 
 
 def unet(seed=0, side=8, **changes):

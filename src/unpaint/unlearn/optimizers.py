@@ -22,13 +22,18 @@ def build(name: str, parameters: list[nn.Parameter], rate: float) -> torch.optim
     """The optimiser that a method names: `adam`, `adam8bit` (arXiv 2110.02861, by bitsandbytes) or `sgd`.
 
     Raises:
-        UserError: bitsandbytes cannot compute on the parameters' device.
+        UserError: bitsandbytes is not installed, or cannot compute on the parameters' device.
     """
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=rate)
     if name == "adam8bit":
-        from bitsandbytes.optim import Adam8bit
-
+        try:
+            from bitsandbytes.optim import Adam8bit
+        except ImportError:
+            raise UserError(
+                "optimizer: adam8bit needs bitsandbytes, which is not installed: pip install bitsandbytes (with conda, "
+                "a line in workflow/envs/torch.yaml); or write adam"
+            ) from None
         if (device := parameters[0].device.type) not in DEVICES:
             raise UserError(f"optimizer: adam8bit does not run on {device}; write adam, or device: cpu")
         optimizer: torch.optim.Optimizer = Adam8bit(parameters, lr=rate, betas=BETAS, eps=EPSILON)
