@@ -50,7 +50,7 @@ $(VALIDATOR): tests/validator.lock $(READY) # of crates; it wants an older rich 
 	@touch $@
 
 $(ADAM8BIT): tests/adam8bit.lock $(READY) # where it is installed diffusers imports it, which costs each job a second
-	.venv/bin/pip install --quiet --progress-bar off --no-deps --require-hashes --target .venv/adam8bit -r tests/adam8bit.lock
+	.venv/bin/pip install --quiet --progress-bar off --no-deps --require-hashes --upgrade --target .venv/adam8bit -r tests/adam8bit.lock
 	@touch $@
 
 lock: # after a change of pyproject.toml

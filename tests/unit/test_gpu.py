@@ -13,7 +13,8 @@ from tests.checkpoints import BUILDERS
 from tests.unit.test_families import METHODS, base_model, corpus, halved, inputs, requests
 from tests.unit.test_families import SETTINGS as FAMILY_SETTINGS
 from tests.unit.test_loop import ANCHORED, FORGET, PCGRAD, RETAIN, SETTINGS, denoiser, run
-from tests.unit.tiny import pairs
+from tests.unit.test_optimizers import RATE, drawn, flat, parameters
+from tests.unit.tiny import ADAM8BIT, pairs
 from unpaint import warm, weights
 from unpaint.lineage.manifest import Manifest, sha256
 from unpaint.models.base_model import load_denoiser, network_of
@@ -21,7 +22,7 @@ from unpaint.models.conditions import moved, taken
 from unpaint.nearest import Anchors, distances
 from unpaint.resume import Resume
 from unpaint.sample import render
-from unpaint.unlearn import loop, methods
+from unpaint.unlearn import loop, methods, optimizers
 
 
 @pytest.mark.gpu
@@ -68,6 +69,21 @@ def test_a_stopped_run_goes_on_on_a_gpu(tmp_path):
     next(stopped)
     stopped.close()
     assert len(run(second, resume=Resume(*keep))) == SETTINGS["steps"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["adam", ADAM8BIT, "sgd"])
+def test_an_optimiser_moves_the_parameters_as_it_proposed_on_a_gpu(name):
+    trained = [torch.nn.Parameter(parameter.detach().cuda()) for parameter in parameters()]
+    optimizer = optimizers.build(name, trained, RATE)
+    for step in range(4):
+        given = [part.cuda() for part in drawn(step)]
+        _, moved_by = optimizers.proposed(optimizer, trained, flat(given), step)
+        before = flat(trained)
+        for parameter, part in zip(trained, given, strict=True):
+            parameter.grad = part
+        optimizer.step()
+        torch.testing.assert_close(before - flat(trained), RATE * moved_by, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.gpu

@@ -1,5 +1,6 @@
 """The optimisers: each does what it proposed, and 8 bits are enough for the moments of Adam."""
 
+import math
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ from unpaint.errors import UserError
 from unpaint.unlearn import optimizers
 
 SHAPES = [(100, 70), (64,), (5000,), (48, 3, 3, 16)]
-"""Tensors that bitsandbytes keeps in 8 bits, and small ones that it does not; the first two end in half a block."""
+"""Tensors that bitsandbytes keeps in 8 bits, and one that it does not; the first and the third end within a block."""
 RATE = 1e-2
 
 
@@ -20,8 +21,14 @@ def parameters():
 
 
 def drawn(step):
+    """Gradients that differ in size, from step to step and within a block; some are always 0."""
     random = torch.Generator().manual_seed(step + 1)
-    return [torch.randn(shape, generator=random) * 10.0 ** (-step) for shape in SHAPES]
+    sizes = [10.0 ** (torch.arange(math.prod(shape)) % 4 - 3) for shape in SHAPES]
+    zero = [torch.arange(math.prod(shape)) % 7 > 0 for shape in SHAPES]
+    return [
+        torch.randn(shape, generator=random) * (size * there).view(shape) * 10.0 ** (-step)
+        for shape, size, there in zip(SHAPES, sizes, zero, strict=True)
+    ]
 
 
 def flat(tensors):
@@ -46,24 +53,25 @@ def test_an_optimiser_moves_the_parameters_as_it_proposed(name):
         assert (inverse > 0).all()
 
 
-@pytest.mark.parametrize("name", ["adam", ADAM8BIT])
-def test_the_inverse_is_that_of_adam_s_own_preconditioner(name):
+def test_the_inverse_is_that_of_adam_s_own_preconditioner():
     """sqrt(v) + eps, v unbiased: of one step the gradient's own size."""
     trained = parameters()
     given = flat(drawn(0))
-    inverse, _ = optimizers.proposed(optimizers.build(name, trained, RATE), trained, given, 0)
+    inverse, _ = optimizers.proposed(optimizers.build("adam", trained, RATE), trained, given, 0)
     torch.testing.assert_close(inverse, 1 / (given.abs() + optimizers.EPSILON), rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_proposed_is_not_yet_done():
+@pytest.mark.parametrize("name", ["adam", ADAM8BIT])
+@pytest.mark.parametrize("count", [1, len(SHAPES)])
+def test_what_is_proposed_is_not_yet_done(name, count):
     trained = parameters()
-    optimizer = optimizers.build("adam", trained, RATE)
+    optimizer = optimizers.build(name, trained, RATE)
     take(optimizer, trained, 0)
     before, kept = (
         flat(trained),
         {name: value.clone() for name, value in optimizers.state(optimizer, named(trained)).items()},
     )
-    optimizers.proposed(optimizer, trained, flat(drawn(1)), 1)
+    optimizers.proposed(optimizer, trained[:count], flat(drawn(1)[:count]), 1)
     assert torch.equal(flat(trained), before)
     assert all(torch.equal(value, kept[name]) for name, value in optimizers.state(optimizer, named(trained)).items())
 
@@ -78,16 +86,22 @@ def size(optimizer, trained):
 
 @pytest.mark.parametrize("name", [ADAM8BIT])
 def test_8_bits_keep_a_quarter_and_follow_the_32(name):
-    whole, short = parameters(), parameters()
+    """As far as the gradients of neighbours differ tenfold at most: what is far smaller is lost beside the largest."""
+    start, random = torch.zeros(51_200), torch.Generator().manual_seed(0)
+    sizes = 10.0 ** -(torch.arange(len(start)) % 2)
+    whole, short = ([torch.nn.Parameter(start.clone())] for _ in range(2))
     plain, small = optimizers.build("adam", whole, RATE), optimizers.build(name, short, RATE)
-    start = flat(whole)
-    for _ in range(20):
-        take(plain, whole, 0)
-        take(small, short, 0)
-    assert size(small, short) < 0.27 * size(plain, whole)
+    steady = torch.randn(len(start), generator=random)
+    for _ in range(100):
+        given = sizes * (torch.randn(len(start), generator=random) + 0.3 * steady)
+        for optimizer, (parameter,) in ((plain, whole), (small, short)):
+            parameter.grad = given.clone()
+            optimizer.step()
+    assert size(small, short) < 0.26 * size(plain, whole)
     assert {value.dtype for value in optimizers.state(small, named(short)).values()} == {torch.uint8, torch.float32}
-    gone, other = flat(whole) - start, flat(short) - start
-    assert (gone - other).norm() < 0.1 * gone.norm()
+    for part in (sizes == 1, sizes < 1):
+        gone, other = flat(whole)[part], flat(short)[part]
+        assert (gone - other).norm() < 0.05 * gone.norm()
 
 
 @pytest.mark.parametrize("name", ["adam", ADAM8BIT, "sgd"])
@@ -114,5 +128,5 @@ def test_a_device_without_8_bits_is_refused(name):
 
 def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
-    with pytest.raises(UserError, match="adam8bit needs bitsandbytes, which is not installed: pip install bitsand"):
+    with pytest.raises(UserError, match="adam8bit needs bitsandbytes, which is not installed: pip install 'bitsand"):
         optimizers.build("adam8bit", parameters(), RATE)

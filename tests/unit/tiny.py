@@ -24,13 +24,12 @@ def unet(seed=0, side=8, **changes):
         sample_size=side,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(8,),
         down_block_types=("CrossAttnDownBlock2D",),
         up_block_types=("CrossAttnUpBlock2D",),
         layers_per_block=1,
         attention_head_dim=2,
         norm_num_groups=4,
-        **{"cross_attention_dim": 8, **changes},
+        **{"block_out_channels": (8,), "cross_attention_dim": 8, **changes},
     )
 
 

@@ -134,7 +134,7 @@ def test_restore_brings_back_what_a_failing_job_took_with_it(project: Path) -> N
 def test_restore_says_what_was_never_committed_to_git(project: Path) -> None:
     run(project, "git", "rm", "--quiet", "results/seven/rgd/seed0/metrics.json")
     printed = run(project, "unpaint", "restore", fails=True)
-    assert "not restored: 1 files that DVC leaves to git are missing, and git has none of them" in printed
+    assert "not restored: 1 files that DVC leaves to git are missing, and git does not know them" in printed
     assert "results/seven/rgd/seed0/metrics.json" in printed
 
 

@@ -56,18 +56,22 @@ def restore() -> tuple[int, list[str]]:
     Returns the number of stages and the files that the cache does not hold (a partial pull, say), which stay missing.
 
     Raises:
-        UserError: no repository, files that git keeps are missing, or the tree differs from dvc.lock in more than
-            missing files.
+        UserError: no repository, small files are missing that git does not know, or the tree differs from dvc.lock in
+            more than missing files.
     """
     with repository() as repo:
         missing = _missing_data(repo)
         outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
         gone = [out.def_path for out in outs if not Path(out.def_path).exists()]
-        if kept := git("ls-files", "-z", "--", *gone).split("\0")[:-1] if gone else []:
-            git("checkout", "--quiet", "--", *kept)
-        if lost := sorted(set(gone) - set(kept)):
+        if (
+            kept := set(git("--literal-pathspecs", "ls-files", "-z", "--", *gone).split("\0")) & set(gone)
+            if gone
+            else set()
+        ):
+            git("checkout-index", "-u", "--", *kept)  # never over a file that is there
+        if lost := sorted(set(gone) - kept):
             raise UserError(
-                f"not restored: {len(lost)} files that DVC leaves to git are missing, and git has none of them, the "
+                f"not restored: {len(lost)} files that DVC leaves to git are missing, and git does not know them, the "
                 f"first is {lost[0]}; they belong into the commit of dvc.lock (git add results)"
             )
         changes = {name: found for name, found in repo.status().items() if not _only(found, GONE)}

@@ -43,8 +43,8 @@ OutDir = Annotated[Path, "directory"]
 """A directory of files the stage writes; they are moved into place one by one."""
 OUT_OF_MEMORY = (
     "out of memory. What is made stays. Painting and encoding take less with a smaller sampling.width; unlearning with "
-    "gradient_checkpointing: true, a smaller batch, optimizer: adam8bit, or the scope lora; all of a checkpoint with "
-    "precision: bfloat16; docs/base-models.md has what each takes"
+    "gradient_checkpointing: true, a smaller batch, or the scope lora; all of a checkpoint with precision: bfloat16; "
+    "docs/base-models.md has what each takes"
 )
 Settings = dict[str, Any]
 Stage = Callable[..., Mapping[str, Any] | None]

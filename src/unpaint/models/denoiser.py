@@ -98,7 +98,7 @@ def train_scope(module: nn.Module, scope: str, lora_rank: int) -> dict[str, nn.P
         parameter.requires_grad_(wanted)
     trained = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     for parameter in trained.values():
-        parameter.data = parameter.data.float()
+        parameter.data = parameter.data.float().contiguous()
     if not trained:
         raise UserError(f"scope: {scope} selects no parameter of this network; choose another")
     return trained

@@ -19,7 +19,7 @@ def notes(params: Params) -> list[str]:
     if not find_spec("bitsandbytes"):
         found += [
             f"methods.{name}: optimizer: adam8bit needs bitsandbytes, which is not installed here: pip install "
-            "bitsandbytes; with conda, a line in workflow/envs/torch.yaml"
+            "'bitsandbytes>=0.50'; with conda, a line in workflow/envs/torch.yaml"
             for name, method in params.methods.items()
             if method.optimizer == "adam8bit"
         ]

@@ -68,7 +68,7 @@ def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool
         wanted = target.own if last else target.stages
         recorded = _scores(target, folder, made_here)
         known = environment.compare(wanted, folder, cache, hashes)
-        print(text.before(name, target.commit, wanted, known, _withdrawn_since(folder)), file=sys.stderr)
+        print(text.before(name, target.commit, wanted, known, _withdrawn_since(folder, target)), file=sys.stderr)
         clones.prepare(folder, target, cache, made_here, last=last)
         clones.make(folder, target, cores, last=last)
         compared = comparison.stages(wanted, folder, made_here)
@@ -91,9 +91,14 @@ def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, 
     )
 
 
-def _withdrawn_since(folder: Path) -> int:
-    """How many tombstones of this project a clone's commit does not have, and so does not heed."""
-    return sum(len({*tombstones.read(path)} - {*tombstones.read(folder / path)}) for path in tombstones.places())
+def _withdrawn_since(folder: Path, target: Target) -> int:
+    """How many tombstones of the world and of a target's concepts its commit does not have, and so does not heed."""
+    concepts = {Path(out).parts[1] for entry in target.stages for out in entry.outs}
+    places = [path for path in tombstones.places() if path == tombstones.WORLD or path.stem in concepts]
+    here, there = (
+        {(path, one.told) for path in places for one in tombstones.read(root / path)} for root in (Path(), folder)
+    )
+    return len(here - there)
 
 
 def _scores(target: Target, folder: Path, hashes: Hashes | None = None) -> Scores:

@@ -21,8 +21,8 @@ def before(name: str, commit: str, stages: Sequence[Entry], known: Environment, 
     lines = [f"{name}: {len(stages)} stages to make again, as commit {commit[:12]} has them"]
     if withdrawn:
         lines.append(
-            f"note: tombstones that the commit does not have: {withdrawn}; the clone makes and holds what they "
-            "withdraw, until it is deleted"
+            f"note: tombstones that the commit does not have: {withdrawn}; the clone may make what they withdraw, and "
+            "holds it until it is deleted"
         )
     lines += _environment(known, commit)
     if known.due:

@@ -12,7 +12,7 @@ from unpaint.errors import UserError
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 BLOCK = 256
 """Numbers that bitsandbytes scales together."""
-DEVICES = ("cuda", "cpu", "xpu")
+DEVICES = ("cuda", "cpu")
 """Where it has the kernels of Adam."""
 KEPT = ("exp_avg", "exp_avg_sq", "state1", "state2", "absmax1", "absmax2")
 """What an optimiser keeps of a parameter, by the names that PyTorch and bitsandbytes give it."""
@@ -29,10 +29,10 @@ def build(name: str, parameters: list[nn.Parameter], rate: float) -> torch.optim
     if name == "adam8bit":
         try:
             from bitsandbytes.optim import Adam8bit
-        except ImportError:
+        except ModuleNotFoundError:
             raise UserError(
-                "optimizer: adam8bit needs bitsandbytes, which is not installed: pip install bitsandbytes (with conda, "
-                "a line in workflow/envs/torch.yaml); or write adam"
+                "optimizer: adam8bit needs bitsandbytes, which is not installed: pip install 'bitsandbytes>=0.50' "
+                "(with conda, a line in workflow/envs/torch.yaml); or write adam"
             ) from None
         if (device := parameters[0].device.type) not in DEVICES:
             raise UserError(f"optimizer: adam8bit does not run on {device}; write adam, or device: cpu")
@@ -48,12 +48,13 @@ def proposed(
     """What the optimiser is about to do with some parameters, whose gradient is `given`, in step `step` from 0.
 
     Returns:
-        The inverse of its preconditioner, and what it will move them by per unit of the rate; each flat, as `given`.
+        The inverse of its preconditioner, which is one number for SGD, and what it will move them by per unit of the
+        rate; flat, as `given`.
     """
     if isinstance(optimizer, torch.optim.SGD):
         return torch.ones((), dtype=given.dtype, device=given.device), given
-    before = [_moments(optimizer.state[parameter], parameter) for parameter in parameters]
-    mean, square = (torch.cat(moment) for moment in zip(*before, strict=True))
+    moments = (_moments(optimizer.state[parameter], parameter) for parameter in parameters)
+    mean, square = (torch.cat(kept) for kept in zip(*moments, strict=True))
     beta1, beta2 = BETAS
     mean.lerp_(given, 1 - beta1)
     square.mul_(beta2).addcmul_(given, given, value=1 - beta2)
