@@ -35,6 +35,12 @@ class Entry:
         return next((path for path in self.outs if path.endswith(".run.json")), "")
 
 
+def path_of(name: str) -> str:
+    """A path in this project as dvc.lock writes it; any other name as it is."""
+    place, here = Path(name).absolute(), Path.cwd()
+    return place.relative_to(here).as_posix() if place.is_relative_to(here) else name
+
+
 def read(database: sqlite3.Connection) -> dict[str, Entry]:
     """The stages of the project's dvc.lock.
 

@@ -54,8 +54,7 @@ def roots_of(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entr
     """
     if name in entries:
         return [entries[name]]
-    place, here = Path(name).absolute(), Path.cwd()
-    path = place.relative_to(here).as_posix() if place.is_relative_to(here) else name
+    path = lock.path_of(name)
     path = path if path.startswith("results/") else f"results/{path}"
     if (found := maker(path, books.made)) and (path in books.made or Path(path).suffix):
         return [found]

@@ -117,9 +117,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def _short(name: str) -> str:
     """CONCEPT/METHOD/seedN of whatever names a model."""
-    place, here = Path(name).absolute(), Path.cwd()
-    path = place.relative_to(here).as_posix() if place.is_relative_to(here) else name
-    return path.removeprefix("results/").removesuffix(MODEL)
+    return lock.path_of(name).removeprefix("results/").removesuffix(MODEL)
 
 
 def _first(found: Sequence[Found]) -> str:
