@@ -31,8 +31,9 @@ from torch import Tensor
 
 from unpaint.encoded import Encoded
 from unpaint.lineage.stage import prepare_torch
-from unpaint.models.denoiser import Denoiser, HalfPrecision
+from unpaint.models.denoiser import Denoiser
 from unpaint.models.flow_transformer import FluxFlow, SD3Flow
+from unpaint.models.half_precision import HalfPrecision
 from unpaint.models.latent_unet import LatentUNet
 from unpaint.unlearn import loop, methods, optimizers
 
@@ -141,7 +142,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, float]:
         denoiser, shapes, latent = FAMILIES[wanted.family]()
     torch.set_default_dtype(torch.float32)
     if half:
-        denoiser = HalfPrecision(denoiser)
+        denoiser = HalfPrecision(denoiser, torch.bfloat16)
     forget, retain = _encoded(shapes, latent, half, 0), _encoded(shapes, latent, half, 1)
     settings = SETTINGS | LOSSES[wanted.losses]
     settings |= {"scope": wanted.scope, "steps": wanted.steps, "batch": wanted.batch, "optimizer": wanted.optimizer}

@@ -97,7 +97,8 @@ def pin(
     path = pin.pin(source, revision, name, side)
     click.echo(
         f"pinned: {path}. Commit it. If params.yaml does not name it yet, write there:\n"
-        f"base: {{ source: {path}, precision: float32 }} # or bfloat16; under models it is another's, to be scored\n"
+        f"base: {{ source: {path}, precision: float32 }} # or bfloat16, float16; "
+        "under models it is another's, to be scored\n"
         "oracles: { concepts: [], seeds: [] }"
     )
 

@@ -311,25 +311,28 @@ def test_it_unlearns_and_is_exported_as_a_pipeline_that_paints_the_same(checkpoi
         DiffusionPipeline.from_pretrained(tmp_path / "exported", use_safetensors=True, local_files_only=True)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("scope", ["full", "lora"])
 @every
-def test_in_half_precision_it_begins_as_the_base_model_and_learns_in_full(checkpoints, tmp_path, family, scope):
-    path = halved(checkpoints(family), tmp_path)
+def test_in_half_precision_it_begins_as_the_base_model_and_learns_in_full(
+    checkpoints, tmp_path, family, scope, precision
+):
+    path, dtype = halved(checkpoints(family), tmp_path, precision), getattr(torch, precision)
     model = base_model(path, family)
-    assert {part.dtype for part in parts(model)} == {torch.bfloat16}
+    assert {part.dtype for part in parts(model)} == {dtype}
     forget, retain = corpus(model, family)
     settings = SETTINGS | METHODS["rgd"] | {"scope": scope, "unprompted": 0.0 if family == "EDM" else 0.25}
     if scope == "lora":
         settings["learning_rate"] = 0.1  # adapters begin at zero
     denoiser = load_denoiser(path, "cpu", scope)
     first, second = loop.unlearn(denoiser, forget, retain, methods.find(settings), settings, seed=0)
-    # the model and its frozen self round alike
-    assert first.retain_loss == 0
-    assert 0 < second.retain_loss < float("inf")
+    # the model and its frozen self round alike, but for a CPU's float16, which has other kernels without a gradient
+    assert first.retain_loss <= (1e-7 if precision == "float16" else 0)
+    assert 1e-7 < second.retain_loss < float("inf")
     held = {parameter.dtype for parameter in denoiser.module.parameters() if not parameter.requires_grad}
     trained = {name: value for name, value in denoiser.module.named_parameters() if value.requires_grad}
     assert {value.dtype for value in trained.values()} == {torch.float32}
-    assert held == ({torch.bfloat16} if scope == "lora" else set())
+    assert held == ({dtype} if scope == "lora" else set())
     stamp = Manifest("unlearn", {"method": settings, "seed": 0}, {"base": sha256(path)})
     weights.write(tmp_path / "model.safetensors", trained, stamp)
     before = next(render(model, requests(family)[:1], width=1, steps=2))
@@ -340,9 +343,9 @@ def test_in_half_precision_it_begins_as_the_base_model_and_learns_in_full(checkp
     assert {value.dtype for value in load_file(network).values()} == {torch.float32}
 
 
-def halved(path, folder):
+def halved(path, folder, precision="bfloat16"):
     """The base.json of the same checkpoint in half precision."""
-    fields = json.loads(path.read_text()) | {"precision": "bfloat16"}
+    fields = json.loads(path.read_text()) | {"precision": precision}
     (folder / "pipeline").symlink_to(path.parent / "pipeline")
     (folder / "base.json").write_text(json.dumps(fields))
     return folder / "base.json"
@@ -352,17 +355,18 @@ def parts(model):
     return [part for part in model.pipeline.components.values() if isinstance(part, torch.nn.Module)]
 
 
+@pytest.mark.parametrize(("precision", "near"), [("bfloat16", 0.05), ("float16", 0.006)])
 @every
 @torch.no_grad()
-def test_half_precision_is_near_the_whole(checkpoints, tmp_path, family):
+def test_half_precision_is_near_the_whole(checkpoints, tmp_path, family, precision, near):
     path = checkpoints(family)
     clean, told, noise = inputs(base_model(path, family), family)
-    whole, half = load_denoiser(path, "cpu"), load_denoiser(halved(path, tmp_path), "cpu", "lora")
+    whole, half = load_denoiser(path, "cpu"), load_denoiser(halved(path, tmp_path, precision), "cpu", "lora")
     times = whole.spread(4)
     one, other = (each.residuals(clean, told, noise, times) for each in (whole, half))
     assert other.dtype == torch.float32
     assert not torch.equal(one, other)
-    assert (one - other).norm() < 0.05 * one.norm()
+    assert (one - other).norm() < near * one.norm()
 
 
 @every

@@ -121,10 +121,11 @@ def on(given, device):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("scope", ["full", "lora"])
 @pytest.mark.parametrize("family", BUILDERS)
-def test_every_family_unlearns_and_paints_on_a_gpu_in_half_precision(checkpoints, tmp_path, family, scope):
-    path = halved(checkpoints(family), tmp_path)
+def test_every_family_unlearns_and_paints_on_a_gpu_in_half_precision(checkpoints, tmp_path, family, scope, precision):
+    path = halved(checkpoints(family), tmp_path, precision)
     model = base_model(path, family, "cuda")
     forget, retain = corpus(model, family)
     settings = FAMILY_SETTINGS | METHODS["rgd"] | {"scope": scope, "unprompted": 0.0, "gradient_checkpointing": True}

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unpaint.encoded import Encoded
 from unpaint.models import families
 from unpaint.models.checkpoint import load
 from unpaint.models.conditions import Conditions, joined, moved, rows_of
-from unpaint.models.denoiser import Denoiser, HalfPrecision
+from unpaint.models.denoiser import Denoiser
+from unpaint.models.half_precision import HalfPrecision
 
 
 class BaseModel(Protocol):
@@ -75,8 +76,7 @@ def load_base_model(base: Path, device: str, guidance: float = 1.0) -> BaseModel
     """
     checkpoint = load(base)
     folder = checkpoint.verified()
-    dtype = torch.bfloat16 if checkpoint.precision == "bfloat16" else torch.float32
-    return families.find(folder).load(folder, device, checkpoint.side, guidance, dtype)
+    return families.find(folder).load(folder, device, checkpoint.side, guidance, getattr(torch, checkpoint.precision))
 
 
 def load_denoiser(base: Path, device: str, scope: str = "full") -> Denoiser:
@@ -89,22 +89,21 @@ def load_denoiser(base: Path, device: str, scope: str = "full") -> Denoiser:
     """
     checkpoint = load(base)
     family = families.find(checkpoint.verified("model_index.json"))
-    half = checkpoint.precision == "bfloat16"
-    dtype = torch.bfloat16 if half and scope == "lora" else torch.float32
-    denoiser = family.load_denoiser(checkpoint.verified(family.network, "scheduler"), device, dtype)
-    return HalfPrecision(denoiser) if half else denoiser
+    precision: torch.dtype = getattr(torch, checkpoint.precision)
+    held = precision if scope == "lora" else torch.float32
+    denoiser = family.load_denoiser(checkpoint.verified(family.network, "scheduler"), device, held)
+    return denoiser if precision == torch.float32 else HalfPrecision(denoiser, precision)
 
 
 def denoiser_of(model: BaseModel) -> Denoiser:
     """The denoiser of a whole base model, which computes in the precision that it was loaded in."""
-    denoiser = model.denoiser
-    return HalfPrecision(denoiser) if denoiser.module.dtype == torch.bfloat16 else denoiser
+    denoiser, precision = model.denoiser, network_of(model).dtype
+    return denoiser if precision == torch.float32 else HalfPrecision(denoiser, precision)
 
 
-def network_of(model: BaseModel) -> nn.Module:
-    """The network that unlearns."""
-    module: nn.Module = getattr(model.pipeline, model.network)
-    return module
+def network_of(model: BaseModel) -> Any:
+    """The network that unlearns, of diffusers."""
+    return getattr(model.pipeline, model.network)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ class Checkpoint:
             `repository` and `revision` of the Hub.
         files: the recorded sha256 of each file, by relative path.
         side: of its pictures, in pixels.
-        precision: what it computes in, float32 or bfloat16.
+        precision: what it computes in, float32, bfloat16 or float16.
     """
 
     path: Path

@@ -51,35 +51,6 @@ class Denoiser(Protocol):
         ...
 
 
-class HalfPrecision:
-    """A denoiser that computes in bfloat16 (autocast); weights that learn, their gradients and residuals do not."""
-
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
-
-    @property
-    def module(self) -> nn.Module:
-        """The network."""
-        return self.denoiser.module
-
-    def draw(self, random: torch.Generator) -> Tensor:
-        """See Denoiser."""
-        return self.denoiser.draw(random)
-
-    def spread(self, count: int) -> Tensor:
-        """See Denoiser."""
-        return self.denoiser.spread(count)
-
-    def weights(self, times: Tensor) -> Tensor | None:
-        """See Denoiser."""
-        return self.denoiser.weights(times)
-
-    def residuals(self, latents: Tensor, conditions: Conditions, noise: Tensor, times: Tensor) -> Tensor:
-        """See Denoiser."""
-        with torch.autocast(latents.device.type, torch.bfloat16):
-            return self.denoiser.residuals(latents, conditions, noise, times)
-
-
 def train_scope(module: nn.Module, scope: str, lora_rank: int) -> dict[str, nn.Parameter]:
     """Let only the parameters of `scope` learn, and return them by name.
 

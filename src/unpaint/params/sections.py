@@ -173,7 +173,7 @@ class Pinned(Section):
     """A base model that was trained elsewhere, of one of the families that `unpaint families` lists."""
 
     source: Annotated[str, StringConstraints(pattern=PIN)] = Field(description="its pin, which `unpaint pin` writes")
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
         description="what it computes in; weights that learn are held in float32 either way"
     )
 

@@ -123,7 +123,8 @@ def unlearn(
                 resume.save(step, _state(trained, optimizer, history))
             raise UserError(
                 f"step {step + 1} of {steps}: the forget loss is {lost.item():.4g}, the retain loss {float(kept):.4g}, "
-                "not finite; the state before this step is kept; lower learning_rate"
+                "not finite; the state before this step is kept; write precision: bfloat16, if it is float16, or lower "
+                "learning_rate"
             )
         changes, guarded = _guard(optimizer, step, forget_gradient, retain_gradient, a, b, settings["guard"])
         optimizer.step()
