@@ -6,6 +6,7 @@ import pytest
 
 from unpaint.errors import UserError
 from unpaint.lineage.git import content, git
+from unpaint.lineage.note import _dirty
 from unpaint.reproduce.clone import clone
 
 
@@ -27,6 +28,30 @@ def test_content_is_given_byte_by_byte(repository):
     (repository / "a").write_bytes(b"one\r\n\xff")
     git("add", "a")
     assert content("show", ":a") == b"one\r\n\xff"
+
+
+def test_an_object_that_was_replaced_is_the_one_that_was_committed(repository):
+    (repository / "a").write_text("as it was")
+    git("add", "a")
+    git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "one")
+    (repository / "b").write_text("forged")
+    git("replace", git("rev-parse", "HEAD:a").strip(), git("hash-object", "-w", "b").strip())
+    assert content("show", "HEAD:a") == b"as it was"
+
+
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+def test_a_source_that_git_was_told_not_to_look_at_makes_a_run_dirty(repository, flag):
+    (repository / "src").mkdir()
+    (repository / "src/code.py").write_text("1")
+    git("add", "src")
+    git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "one")
+    assert _dirty() is False
+    git("update-index", flag, "src/code.py")
+    (repository / "src/code.py").write_text("2")
+    assert _dirty() is True
+    # a sparse checkout has it not at all
+    (repository / "src/code.py").unlink()
+    assert _dirty() is False
 
 
 def test_what_git_refuses_is_said_in_its_words(repository):

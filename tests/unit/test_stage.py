@@ -1,6 +1,7 @@
 """A toy stage through the runner."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from unpaint.errors import UserError
 from unpaint.lineage import manifest as manifests
 from unpaint.lineage.manifest import KEY, sha256, write_json
-from unpaint.lineage.stage import In, Ins, Listing, Out, OutDir, find_device, main, progress, run, scratch
+from unpaint.lineage.stage import In, Ins, Listing, Maybe, Out, OutDir, find_device, main, progress, run, scratch
 
 ERRORS = {"user": UserError("no"), "defect": ValueError("no"), "key": KeyboardInterrupt(), "exit": SystemExit(1)}
 
@@ -145,6 +146,31 @@ def test_a_stage_that_fails_leaves_the_old_outputs_as_they_were(place):
     with pytest.raises(UserError):
         run(toy, arguments(settings='{"fail": "user"}'))
     assert {name: Path(name).read_bytes() for name in files(place)} == before
+
+
+@pytest.mark.parametrize("role", ["source", "words", "extra"])
+def test_an_input_that_changes_while_a_stage_runs_is_named_and_nothing_written(place, role):
+    """DVC hashes dependencies after the run: it would say that what is there then was read."""
+
+    def slow(settings, manifest, *, source: In, words: Ins, extra: Maybe = None, made: Out):
+        made.write_text("made")
+        (place / name).write_text("another by now")
+
+    name = {"source": "source", "words": "w1", "extra": "more"}[role]
+    (place / "more").write_text("more")
+    given = ["--settings", "{}", "--source", "source", "--words", "w1", "w2", "--extra", "more"]
+    with pytest.raises(UserError, match=f"^{name} changed while this ran, so nothing is written; run it again$"):
+        run(slow, [*given, "--made", "made.txt"])
+    assert not (place / "made.txt").exists()
+
+
+def test_an_input_that_is_only_touched_while_a_stage_runs_is_no_other(place):
+    def touching(settings, manifest, *, source: In, made: Out):
+        made.write_text("made")
+        os.utime(source, (1, 1))
+
+    run(touching, ["--settings", "{}", "--source", "source", "--made", "made.txt"])
+    assert (place / "made.txt").exists()
 
 
 def test_a_stage_that_forgets_an_output_leaves_none_of_them(place):

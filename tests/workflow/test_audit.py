@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -429,6 +430,41 @@ def nothing_is_an_attack(project: Path, link: str) -> None:
     assert found["verdict"] == ("missing" if link == "symlink" else "verified")
     run(moved, "dvc", "checkout", "--force")
     assert audited(moved)["verdict"] == "verified"
+
+
+def test_a_clone_that_would_change_line_ends_changes_none(finished: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(
+        finished,
+        "git",
+        "-c",
+        "core.autocrlf=true",
+        "clone",
+        "-q",
+        "-c",
+        "core.autocrlf=true",
+        str(finished),
+        str(clone),
+    )
+    shutil.copytree(finished / ".dvc/cache", clone / ".dvc/cache")
+    run(clone, "unpaint", "restore")
+    assert audited(clone)["verdict"] == "verified"
+
+
+def test_an_index_that_cannot_be_written_is_left_out(project: Path) -> None:
+    audited(project)
+    index = project / INDEX
+    # another command has it, for long
+    with sqlite3.connect(index) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert audited(project)["verdict"] == "verified"
+    other.close()
+    content = bytearray(index.read_bytes())
+    content[4096:] = b"?" * (len(content) - 4096)
+    index.write_bytes(bytes(content))
+    printed = run(project, "unpaint", "audit", "model", NAME, fails=True)
+    assert f"{INDEX}: database disk image is malformed; delete it" in printed
+    assert audited(project, NAME, "--full")["verdict"] == "verified"
 
 
 def searched(project: Path, query: str, *, fails: bool = False) -> list[dict[str, Any]]:

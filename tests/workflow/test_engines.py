@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import re
@@ -102,6 +103,24 @@ def test_record_refuses_a_file_that_was_edited_after_it_was_made(project: Path) 
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     printed = run(project, "unpaint", "record", fails=True)
     assert "not recorded: results/seven/rgd/seed0/metrics.json differ from what their run notes say was made" in printed
+
+
+def test_record_takes_the_file_and_not_a_rotten_object_of_the_cache(project: Path) -> None:
+    """DVC would put the object that it has under the file's hash into the file's place."""
+    path = project / "results/seven/encoded/forget.safetensors"
+    content = path.read_bytes()
+    digest = hashlib.md5(content).hexdigest()
+    kept = project / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    assert kept.read_bytes() == content
+    path.unlink()
+    path.write_bytes(content)  # no link to the object
+    run(project, "snakemake", "--touch", "--cores", "1", "--quiet", "all", "--", "all")
+    kept.unlink()
+    kept.write_bytes(content[:-1] + b"?")
+    kept.chmod(0o444)
+    run(project, "unpaint", "record")
+    assert path.read_bytes() == content
+    assert kept.read_bytes() == content
 
 
 def test_record_refuses_summaries_of_a_method_that_is_gone(project: Path) -> None:

@@ -188,6 +188,12 @@ def test_what_cannot_be_withdrawn_is_said(project: Path) -> None:
         printed = run(project, "unpaint", "withdraw", pattern, "--concept", "seven", "--why", "x", fails=True)
         assert "nothing would be left of the forget set of seven, so nothing is withdrawn" in printed
     assert not (project / "data/withdrawn/concepts/seven.jsonl").exists()
+    # a job under way has read what was there, and DVC hashes it afterwards
+    locks = project / ".snakemake/locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "0.input.lock").touch()
+    assert "nothing can be withdrawn while Snakemake runs here" in run(project, *asked, fails=True)
+    (locks / "0.input.lock").unlink()
     # a pair is in both sets, and has one tombstone
     run(project, *asked)
     # another before anything was made anew

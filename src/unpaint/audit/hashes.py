@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from unpaint.errors import UserError
 from unpaint.lineage.stage import hash_of_folder
 
 INDEX = Path(".dvc/tmp/unpaint-audit-1.sqlite")
@@ -80,19 +81,23 @@ def place_of(cache: Path, digest: str) -> Path:
 @contextmanager
 def index(*, anew: bool = False) -> Iterator[sqlite3.Connection]:
     """The index of this project; one of its own, that is lost, where it cannot be kept."""
-    if anew:
-        INDEX.unlink(missing_ok=True)
     try:
+        if anew:
+            INDEX.unlink(missing_ok=True)
         if not INDEX.parents[1].is_dir():
             raise OSError
         INDEX.parent.mkdir(exist_ok=True)
         database = sqlite3.connect(INDEX)
-        database.execute("PRAGMA schema_version")
+        # can it be written? Not in a read-only checkout, nor while another command has it
+        database.execute("BEGIN IMMEDIATE")
+        database.rollback()
     except (OSError, sqlite3.Error):
         database = sqlite3.connect(":memory:")
     try:
         yield database
         database.commit()
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"{INDEX}: {error}; delete it, it is made anew") from None
     finally:
         database.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from unpaint import rendered
+from unpaint.audit.hashes import Hashes, index, place_of
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
 from unpaint.lineage.engines import Job, outdated, repository, rules, snakemake
@@ -40,6 +41,7 @@ def record() -> int:
                 "-r results/summaries results/judgements results/comparison.json results/report.html; snakemake makes "
                 "those of this campaign again from their pools)"
             )
+        _drop_rotten(jobs, Path(repo.cache.local_cache_dir))
         repo.commit(force=True)
         # every corpus is there
         rendered.clear_all()
@@ -93,6 +95,16 @@ def _changed(jobs: list[Job]) -> list[str]:
             written = set(read_json(Path(note))["outputs"].values())
             found += [path for path in job.outputs - {note} if sha256(Path(path)) not in written]
     return sorted(found)
+
+
+def _drop_rotten(jobs: list[Job], cache: Path) -> None:
+    """Delete what DVC's cache has under the hash of a file here, and is another: DVC would put it in its place."""
+    with index() as database:
+        hashes = Hashes(database)
+        for path in (Path(path) for job in jobs for path in job.outputs):
+            kept = place_of(cache, digest := hashes.of(path).md5)
+            if kept.is_file() and hashes.of(kept).md5 != digest:
+                kept.unlink()
 
 
 def _strays(jobs: list[Job]) -> list[str]:

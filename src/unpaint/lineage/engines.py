@@ -40,6 +40,19 @@ def snakemake(*arguments: str) -> str:
     return done.stdout
 
 
+def refuse_running(what: str) -> None:
+    """Refuse something that a job under way would not see.
+
+    Raises:
+        UserError: Snakemake runs here, by itself or for DVC; or was killed.
+    """
+    if any(Path(".snakemake/locks").glob("*")):
+        raise UserError(
+            f"{what} while Snakemake runs here, as a job under way would not see it; wait, or stop it (if none runs, "
+            "it was killed: snakemake --unlock)"
+        )
+
+
 def outdated() -> list[str]:
     """The files that Snakemake would still make or update; those with a cause of their own come first."""
     table = csv.DictReader(io.StringIO(snakemake("--summary")), delimiter="\t")

@@ -7,6 +7,8 @@ import subprocess
 
 from unpaint.errors import UserError
 
+GIT = ("git", "--no-replace-objects", "-c", "log.showSignature=false")
+"""What is asked is what commits hold, and the answer is for a program, whatever a user's configuration says."""
 ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 """What would send git to another repository than that of the current folder; a hook of git's sets them."""
 
@@ -27,7 +29,7 @@ def content(*arguments: str) -> bytes:
         UserError: it is not installed, or refuses; in its own words.
     """
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, env=here(), check=False)  # noqa: S603, S607
+        done = subprocess.run([*GIT, *arguments], capture_output=True, env=here(), check=False)  # noqa: S603
     except OSError:
         raise UserError("git is not installed, or not on the PATH; install it") from None
     if done.returncode:

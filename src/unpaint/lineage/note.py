@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import resource
 import sys
@@ -122,7 +123,13 @@ def _dirty() -> bool | None:
     # results are what stages write: they make no commit dirty; a source that was never added does
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
     added = _git("ls-files", "--others", "--exclude-standard", "--", ":/src", ":/workflow", ":/data", ":/*.yaml")
-    return None if changed is None or added is None else bool(changed or added)
+    # and one that git was told not to look at, if it is there
+    hidden = (
+        line[2:]
+        for line in (_git("ls-files", "-vz", "--", ":/src", ":/workflow") or "").split("\0")
+        if line[:1] in "Sh"
+    )
+    return None if changed is None or added is None else bool(changed or added or any(map(os.path.exists, hidden)))
 
 
 def _version(package: str) -> str | None:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
-from unpaint.errors import UserError
+from unpaint.errors import UserError, some
 from unpaint.lineage import note
 from unpaint.lineage.manifest import Manifest, sha256, write_json
 
@@ -47,6 +47,7 @@ OUT_OF_MEMORY = (
     "docs/base-models.md has what each takes"
 )
 Settings = dict[str, Any]
+Inputs = dict[str, Path | list[Path]]
 Stage = Callable[..., Mapping[str, Any] | None]
 
 
@@ -77,6 +78,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
     inputs = {role: path for role, path in paths.items() if roles[role][0] in ("input", "inputs", "maybe", "listing")}
     outputs: dict[str, Path] = {role: path for role, path in paths.items() if role not in inputs}
     listings = {role for role in inputs if roles[role][0] == "listing"}
+    before = _stats(inputs, listings)
     manifest = Manifest(stage.__name__, settings, _hashes(inputs, listings))
     device = prepare_torch(settings)
 
@@ -88,6 +90,7 @@ def run(stage: Stage, arguments: list[str]) -> None:
             if roles[role][0] == "directory":
                 path.mkdir()
         found = stage(settings, manifest, **inputs, **partial) or {}
+        _refuse_changed(inputs, listings, manifest, before)
         for role, path in partial.items():
             if not (path.is_file() or path.is_dir()):
                 raise UserError(
@@ -133,13 +136,38 @@ def _parser(stage: Stage, roles: dict[str, tuple[str, bool]]) -> argparse.Argume
     return parser
 
 
-def _hashes(inputs: dict[str, Path | list[Path]], listings: set[str]) -> dict[str, str]:
-    """sha256 of every input by role; all are checked before the first is read."""
-    numbered = {
+def _numbered(inputs: Inputs) -> dict[str, Path]:
+    return {
         role if number is None else f"{role}.{number}": path
         for role, given in inputs.items()
         for number, path in (enumerate(given) if isinstance(given, list) else [(None, given)])
     }
+
+
+def _stats(inputs: Inputs, listings: set[str]) -> dict[str, list[tuple[int, ...]]]:
+    """What tells by role whether an input may be another by now."""
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for role, path in _numbered(inputs).items():
+        files = sorted(path.parent.rglob("*")) if role in listings else [path]
+        stats = [file.stat() for file in files if file.is_file()]
+        found[role] = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for stat in stats]
+    return found
+
+
+def _refuse_changed(
+    inputs: Inputs, listings: set[str], manifest: Manifest, before: dict[str, list[tuple[int, ...]]]
+) -> None:
+    """Refuse to write what was made of an input that is another by now: DVC would record the one that is there."""
+    if _stats(inputs, listings) == before:
+        return
+    now = _hashes(inputs, listings)
+    if changed := [str(path) for role, path in _numbered(inputs).items() if now[role] != manifest.inputs[role]]:
+        raise UserError(f"{some(changed, 3)} changed while this ran, so nothing is written; run it again")
+
+
+def _hashes(inputs: Inputs, listings: set[str]) -> dict[str, str]:
+    """sha256 of every input by role; all are checked before the first is read."""
+    numbered = _numbered(inputs)
     for role, path in numbered.items():
         if not path.is_file():
             raise UserError(f"{path}: the {role.replace('_', ' ')} file is missing; make or restore it first")

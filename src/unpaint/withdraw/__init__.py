@@ -13,7 +13,7 @@ from unpaint.audit.data import digest_of
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import note
-from unpaint.lineage.engines import outdated
+from unpaint.lineage.engines import outdated, refuse_running
 from unpaint.lineage.rows import listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
@@ -50,8 +50,10 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
     Raises:
         UserError: no corpus here has it, or it is withdrawn already; a pair of several concepts, or a picture of the
             world of one; nothing would be left of a set; the lists of prompts are newer than the sets; an engine
-            refuses.
+            refuses, or runs.
     """
+    if query:
+        refuse_running("nothing can be withdrawn")
     params, before = load(Path("params.yaml")), outdated()
     if concept not in (None, *params.concepts):
         raise UserError(f"--concept: {concept} is none of {', '.join(params.concepts)}")
