@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unpaint.corpus import read_json
 from unpaint.diversify.llm import JsonList
 from unpaint.errors import UserError
+from unpaint.intact import mapping_in, refuse_broken
 from unpaint.sources import LANGUAGE_MODELS
 
 
@@ -28,9 +28,11 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and LANGUAGE_MODELS.takes(path.name))
     if "config.json" not in names or not any(file.endswith(".safetensors") for file in names):
         raise UserError(f"{folder}: no config.json or no safetensors; a language model of transformers has both")
-    if "auto_map" in read_json(folder / "config.json"):
+    refuse_broken(folder, names)
+    config = mapping_in(folder / "config.json")
+    if "auto_map" in config:
         raise UserError(f"{folder}/config.json: it wants to run code of its own (auto_map), which is refused")
-    said = {"model": read_json(folder / "config.json").get("model_type")}
+    said = {"model": config.get("model_type")}
     return LANGUAGE_MODELS.write(name or Path(source).name, place, folder, names, said)
 
 

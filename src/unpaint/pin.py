@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unpaint.corpus import read_json
-from unpaint.errors import UserError, some
+from unpaint.errors import UserError
+from unpaint.intact import INDEX, mapping_in, refuse_broken
 from unpaint.models.families import Family, find
 from unpaint.sources import CHECKPOINTS
 
@@ -14,6 +14,13 @@ WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MODELS = {"diffusers": ("Model", "KL"), "transformers": ("Model", "Projection")}
 """How the classes end that have weights, by library."""
+CONFIGS = {
+    "Scheduler": ("scheduler_config.json",),
+    "Tokenizer": ("tokenizer.json", "vocab.json", "spiece.model"),
+    "Processor": ("preprocessor_config.json",),
+    "Extractor": ("preprocessor_config.json",),
+}
+"""What a part is made from, one of these, by what its class is called; any other has a config.json."""
 
 
 def pin(source: str, revision: str | None, name: str | None, side: int | None) -> Path:
@@ -51,31 +58,47 @@ def examine(folder: Path) -> tuple[Family, list[str]]:
     if not (folder / "model_index.json").is_file():
         raise UserError(f"{folder}/model_index.json: missing; a checkpoint in diffusers' layout has it")
     family = find(folder)
-    index = read_json(folder / "model_index.json")
+    index = mapping_in(folder / "model_index.json")
+    parts = {part: value for part, value in sorted(index.items()) if isinstance(value, list) and _classed(value)}
+    if absent := [part for part in family.parts if part not in parts]:
+        raise UserError(
+            f"{folder}/model_index.json: no {absent[0]}, and a {family.pipeline} is made of {', '.join(family.parts)}; "
+            "is _class_name that of this checkpoint?"
+        )
     names = ["model_index.json"]
-    for part, value in sorted(index.items()):
-        if isinstance(value, list) and len(value) == 2 and value[0]:
-            found = [path.name for path in sorted((folder / part).glob("*")) if path.is_file()]
-            kept = [name for name in found if CHECKPOINTS.takes(f"{part}/{name}")]
-            if not kept:
-                raise UserError(f"{folder}/{part}: missing; model_index.json lists it")
-            if value[0] in MODELS and value[1].endswith(MODELS[value[0]]):
-                _refuse_without_weights(folder, part, found, kept)
-            names += [f"{part}/{name}" for name in kept]
-    if "scheduler/scheduler_config.json" not in names:
-        raise UserError(f"{folder}/scheduler/scheduler_config.json: missing; a checkpoint has it")
+    for part, value in parts.items():
+        names += [f"{part}/{name}" for name in _examined(folder, part, *value)]
+    refuse_broken(folder, names)
+    for name in names:
+        if name.endswith("/config.json"):
+            mapping_in(folder / name)
     return family, names
 
 
+def _classed(value: list[object]) -> bool:
+    return len(value) == 2 and all(isinstance(text, str) and text for text in value)
+
+
+def _examined(folder: Path, part: str, library: str, kind: str) -> list[str]:
+    """The files of a part that will be read; by its class it must have a config, and weights."""
+    found = [path.name for path in sorted((folder / part).glob("*")) if path.is_file()]
+    kept = [name for name in found if CHECKPOINTS.takes(f"{part}/{name}")]
+    if not kept:
+        raise UserError(f"{folder}/{part}: missing; model_index.json lists it")
+    wanted = next((files for word, files in CONFIGS.items() if word in kind), ("config.json",))
+    if not set(wanted) & set(kept):
+        raise UserError(
+            f"{folder}/{part}: no {' or '.join(wanted)}; the {kind} is made from it, get it from where the "
+            "folder came from"
+        )
+    if library in MODELS and kind.endswith(MODELS[library]):
+        _refuse_without_weights(folder, part, found, kept)
+    return kept
+
+
 def _refuse_without_weights(folder: Path, part: str, found: list[str], kept: list[str]) -> None:
-    for name in WEIGHTS:
-        if name in kept:
-            return
-        if f"{name}.index.json" in kept:
-            parts = set(read_json(folder / part / f"{name}.index.json")["weight_map"].values())
-            if missing := sorted(parts - set(kept)):
-                raise UserError(f"{folder}/{part}: {some(missing, 2)} missing, of which {name}.index.json is the list")
-            return
+    if any(name in kept or f"{name.removesuffix('.safetensors')}{INDEX}" in kept for name in WEIGHTS):
+        return
     if pickled := [name for name in found if name.endswith(PICKLED)]:
         raise UserError(
             f"{folder}/{part}/{pickled[0]}: a pickled checkpoint can run code and is refused; convert it where you "

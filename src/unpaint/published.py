@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
+from unpaint.intact import refuse_broken
 from unpaint.sources import JUDGES
 
 CONFIG = JUDGES.wanted[0]
@@ -41,12 +42,13 @@ def _short(source: str) -> str:
 
 
 def _width(folder: Path) -> int:
-    """The width of its features, once both files are there."""
+    """The width of its features, once both files are there, and whole."""
     for file in JUDGES.wanted:
         if not (folder / file).is_file():
             raise UserError(
                 f"{folder}/{file}: missing; a judge is a folder or repository with {' and '.join(JUDGES.wanted)}"
             )
+    refuse_broken(folder, JUDGES.wanted)
     try:
         config = read_json(folder / CONFIG)["model_cfg"]
         width, text = int(config["embed_dim"]), dict(config["text_cfg"])

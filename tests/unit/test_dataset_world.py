@@ -121,6 +121,8 @@ def test_what_is_no_labelled_data_set_is_refused(tmp_path, monkeypatch):
     write(tmp_path / "null", {"img": Image(), "label": label}, img=[noise[0], None], label=[0, 1])
     (tmp_path / "pointer").mkdir()
     (tmp_path / "pointer/all.parquet").write_text("version https://git-lfs.github.com/spec/v1")
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut/all.parquet").write_bytes(b"PAR1")
     write(tmp_path / "several/one", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
     write(tmp_path / "several/two", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
     write(tmp_path / "mixed", {"img": Image(), "label": label}, img=list(noise), label=[0, 1])
@@ -130,7 +132,8 @@ def test_what_is_no_labelled_data_set_is_refused(tmp_path, monkeypatch):
         ("texts", "0 columns of pictures; a world has one"),
         ("twice", "2 columns of pictures; a world has one"),
         ("nothing", "nothing: no picture; put the data set there"),
-        ("pointer", "pointer/all.parquet: not a readable Parquet file"),
+        ("pointer", "pointer/all.parquet: a pointer of git-lfs, not the file itself; bring it: `git lfs pull`"),
+        ("cut", "cut/all.parquet: not a readable Parquet file"),
         ("null", "null/all.parquet#1: has no picture in the file itself"),
         ("several", "several: several data sets, one, two"),
         ("mixed", "mixed/other.parquet: its columns are not those of all.parquet"),

@@ -169,3 +169,19 @@ def test_code_of_its_own_and_pickled_weights_are_refused(tiny, tmp_path, monkeyp
     (tmp_path / "models/tiny/model.safetensors").rename(tmp_path / "models/tiny/pytorch_model.bin")
     with pytest.raises(UserError, match=r"no config.json or no safetensors; a language model of transformers has both"):
         language.pin("models/tiny", None, None)
+
+
+def test_weights_cut_off_and_a_config_that_is_none_are_not_pinned(tiny, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(tiny / "models", tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    weights, config = (tmp_path / "models/tiny" / name for name in ("model.safetensors", "config.json"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"models/tiny/model.safetensors: not a whole safetensors file \("):
+        language.pin("models/tiny", None, None)
+    weights.write_bytes(whole)
+    config.write_text("[]")
+    with pytest.raises(UserError, match=r"models/tiny/config.json: not a config, which is a JSON mapping; get it anew"):
+        language.pin("models/tiny", None, None)

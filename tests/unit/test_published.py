@@ -54,6 +54,18 @@ def test_a_changed_and_a_missing_file_are_refused(project):
         JUDGES.fetch(path)
 
 
+def test_a_pointer_of_git_lfs_and_weights_cut_off_are_not_pinned(project):
+    weights = project / "models/small" / JUDGES.wanted[1]
+    whole = weights.read_bytes()
+    weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UserError, match=r"open_clip_model.safetensors: a pointer of git-lfs, .* `git lfs pull`$"):
+        published.pin("models/small", None, None)
+    weights.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match=r"open_clip_model.safetensors: not a whole safetensors file \("):
+        published.pin("models/small", None, None)
+    assert not (project / "data").exists()
+
+
 def test_a_config_of_another_kind_and_a_text_tower_from_elsewhere_are_refused(project):
     config = project / "models/small" / JUDGES.wanted[0]
     held = json.loads(config.read_text())

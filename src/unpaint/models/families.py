@@ -26,6 +26,7 @@ class Family:
 
     Attributes:
         pipeline: the pipeline class that `model_index.json` names.
+        parts: what its pipeline cannot be without.
         network: the folder of the network that unlearns.
         module: the file of its kind of conditioning, with the class `model` and the function `loader`.
         crosses: whether it has layers that attend to the prompt alone.
@@ -35,6 +36,7 @@ class Family:
 
     name: str
     pipeline: str
+    parts: tuple[str, ...]
     network: str
     module: str
     model: str
@@ -64,7 +66,7 @@ class Family:
         """
         config = read_json(folder / self.network / "config.json")
         vae = folder / "vae" / "config.json"
-        factor = 2 ** (len(read_json(vae)["block_out_channels"]) - 1) if vae.is_file() else 1
+        factor = _factor(vae) if vae.is_file() else 1
         own = config.get("sample_size") or NATIVE
         if not isinstance(own, int):
             raise UserError(
@@ -88,14 +90,41 @@ class Family:
         return importlib.import_module(f"unpaint.models.{self.module}")
 
 
+def _factor(vae: Path) -> int:
+    """How many pixels are one latent, by side."""
+    channels = read_json(vae).get("block_out_channels")
+    if not isinstance(channels, list) or not channels:
+        raise UserError(
+            f"{vae}: no block_out_channels, which an autoencoder has; get it from where the folder came from"
+        )
+    return int(2 ** (len(channels) - 1))
+
+
 NATIVE = 128
 """Latents per side of pictures of a network whose config does not say it (FLUX.1: its pipeline's own)."""
+ONE_TEXT = ("scheduler", "vae", "text_encoder", "tokenizer")
+TWO_TEXTS = (*ONE_TEXT, "text_encoder_2", "tokenizer_2")
 FAMILIES = (
-    Family("Stable Diffusion 1 and 2", "StableDiffusionPipeline", "unet", "latent_unet", "StableDiffusion"),
-    Family("Stable Diffusion XL", "StableDiffusionXLPipeline", "unet", "latent_unet", "StableDiffusionXL"),
+    Family(
+        "Stable Diffusion 1 and 2",
+        "StableDiffusionPipeline",
+        (*ONE_TEXT, "unet"),
+        "unet",
+        "latent_unet",
+        "StableDiffusion",
+    ),
+    Family(
+        "Stable Diffusion XL",
+        "StableDiffusionXLPipeline",
+        (*TWO_TEXTS, "unet"),
+        "unet",
+        "latent_unet",
+        "StableDiffusionXL",
+    ),
     Family(
         "Stable Diffusion 3",
         "StableDiffusion3Pipeline",
+        (*TWO_TEXTS, "transformer"),
         "transformer",
         "flow_transformer",
         "StableDiffusion3",
@@ -103,11 +132,30 @@ FAMILIES = (
         crosses=False,
         patch=2,
     ),
-    Family("FLUX.1", "FluxPipeline", "transformer", "flow_transformer", "Flux", "load_flux", crosses=False, patch=2),
-    Family("PixArt-Sigma", "PixArtSigmaPipeline", "transformer", "latent_transformer", "PixArt", patch=2),
+    Family(
+        "FLUX.1",
+        "FluxPipeline",
+        (*TWO_TEXTS, "transformer"),
+        "transformer",
+        "flow_transformer",
+        "Flux",
+        "load_flux",
+        crosses=False,
+        patch=2,
+    ),
+    Family(
+        "PixArt-Sigma",
+        "PixArtSigmaPipeline",
+        (*ONE_TEXT, "transformer"),
+        "transformer",
+        "latent_transformer",
+        "PixArt",
+        patch=2,
+    ),
     Family(
         "DiT",
         "DiTPipeline",
+        ("scheduler", "vae", "transformer"),
         "transformer",
         "class_conditional",
         "DiT",
@@ -119,6 +167,7 @@ FAMILIES = (
     Family(
         BY_CLASS,
         "DDPMPipeline",
+        ("scheduler", "unet"),
         "unet",
         "class_conditional",
         "PixelUNet",

@@ -18,6 +18,7 @@ import numpy as np
 from unpaint.corpus import TRACE
 from unpaint.errors import UserError, some
 from unpaint.folder import pixels
+from unpaint.intact import refuse_broken
 from unpaint.sources import DATASETS
 from unpaint.worlds import FEWEST, SPLITS, Picture, Wanted, World, words_of
 from unpaint.worlds.folder import NOTHING
@@ -46,6 +47,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
         raise UserError(f"{folder}: no Parquet file; a data set has some, as the Hub's own converter writes them")
     if len(parts := sorted({Path(file).parent.as_posix() for file in files})) > 1:
         raise UserError(f"{folder}: several data sets, {some(parts, 4)}; put the files of one into a folder here")
+    refuse_broken(folder, files)
     return DATASETS.write(name or Path(source).name, place, folder, files, _examined(folder, files))
 
 

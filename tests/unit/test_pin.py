@@ -1,0 +1,114 @@
+"""Pins of checkpoints in a folder: what is broken or lacking there is named before anything is written."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.checkpoints import BUILDERS
+from unpaint import pin
+from unpaint.errors import UserError
+from unpaint.models.families import FAMILIES
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 3438167540\n"
+
+
+@pytest.fixture
+def place(checkpoints, tmp_path, monkeypatch):
+    """Bring a family's checkpoint into the project as `here`; its folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def bring(family="SD1"):
+        shutil.copytree(checkpoints(family).parent / "pipeline", tmp_path / "here")
+        return Path("here")
+
+    return bring
+
+
+def refusal(source="here", **settings):
+    with pytest.raises(UserError) as caught:
+        pin.pin(source, *(settings.get(key) for key in ("revision", "name", "side")))
+    assert not Path("data").exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_a_checkpoint_of_each_family_has_all_that_a_pin_asks_for(place, family):
+    place(family)
+    assert pin.pin("here", None, None, 16) == Path("data/checkpoints/here.json")
+
+
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        (lambda whole: whole[: len(whole) // 2], f"here/{UNET}: not a whole safetensors file ("),
+        (lambda whole: whole[:-1], f"here/{UNET}: not a whole safetensors file ("),
+        (lambda whole: whole[:20], f"here/{UNET}: not a whole safetensors file ("),
+        (lambda _: b"", f"here/{UNET}: not a whole safetensors file ("),
+        (lambda _: POINTER, f"here/{UNET}: a pointer of git-lfs, not the file itself; bring it: `git lfs pull`"),
+    ],
+)
+def test_broken_weights_are_not_pinned(place, left, message):
+    weights = place() / UNET
+    weights.write_bytes(left(weights.read_bytes()))
+    assert refusal().startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("vae/config.json", None, "here/vae: no config.json; the AutoencoderKL is made from it"),
+        ("text_encoder/config.json", None, "here/text_encoder: no config.json; the CLIPTextModel is made from it"),
+        ("unet/config.json", None, "here/unet: no config.json; the UNet2DConditionModel is made from it"),
+        ("scheduler/scheduler_config.json", None, "here/scheduler: missing; model_index.json lists it"),
+        ("unet/config.json", "[]", "here/unet/config.json: not a config, which is a JSON mapping; get it anew"),
+        ("vae/config.json", "{}", "here/vae/config.json: no block_out_channels, which an autoencoder has"),
+        ("vae/config.json", "{", "here/vae/config.json: not a readable JSON file; restore it"),
+        ("model_index.json", "[]", "here/model_index.json: None is no family that Unpaint knows"),
+        (
+            "unet/diffusion_pytorch_model.safetensors.index.json",
+            "{}",
+            "here/unet/diffusion_pytorch_model.safetensors.index.json: no weight_map, the list of the parts",
+        ),
+    ],
+)
+def test_a_config_that_lacks_or_is_none_is_named(place, file, content, message):
+    path = place() / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    assert refusal().startswith(message)
+
+
+def test_a_tokenizer_without_words_is_named(place):
+    tokenizer = place() / "tokenizer"
+    for name in ("tokenizer.json", "vocab.json"):
+        (tokenizer / name).unlink(missing_ok=True)
+    assert refusal().startswith("here/tokenizer: no tokenizer.json or vocab.json or spiece.model; the CLIPTokenizer")
+
+
+def test_a_checkpoint_renamed_to_another_pipeline_lacks_parts(place):
+    index = place() / "model_index.json"
+    index.write_text(index.read_text().replace("StableDiffusionPipeline", "StableDiffusionXLPipeline"))
+    assert refusal().startswith("here/model_index.json: no text_encoder_2, and a StableDiffusionXLPipeline is made of")
+
+
+def test_a_part_that_the_index_says_is_left_out_lacks_nothing(place):
+    index = place() / "model_index.json"
+    assert json.loads(index.read_text())["safety_checker"] == [None, None]
+    pin.pin("here", None, None, None)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_parts_of_a_family_are_those_of_diffusers(family):
+    import diffusers
+
+    known, _ = getattr(diffusers, family.pipeline)._get_signature_keys(getattr(diffusers, family.pipeline))
+    optional = set(getattr(diffusers, family.pipeline)._optional_components)
+    assert set(family.parts) <= set(known)
+    # Stable Diffusion 3 may be without its largest text encoder
+    assert set(known) - optional - set(family.parts) <= {"text_encoder_3", "tokenizer_3"}
+    assert family.network in family.parts
