@@ -16,7 +16,7 @@ from typing import Any
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256, write_json
-from unpaint.models.checkpoint import cached
+from unpaint.models.checkpoint import cached, restored
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Pins:
         return fields
 
     def fetch(self, path: Path) -> Path:
-        """The folder of what a pin names, loaded from the Hub into its cache here if need be.
+        """The folder of what a pin names, loaded from the Hub into its cache here if need be, and verified.
 
         Raises:
-            UserError: it cannot be had; or a folder of the project is not there.
+            UserError: it cannot be had; a file is missing or another one; or a folder of the project is not there.
         """
         fields = self.read(path)
-        if "folder" in fields:
-            return _folder(path, fields)
-        return self._download(fields["repository"], fields["revision"])
+        if "repository" in fields:
+            self._download(fields["repository"], fields["revision"])
+        return self.verified(path)
 
     def verified(self, path: Path) -> Path:
         """The folder of what a pin names, once every file is held against its sha256; nothing is loaded.
@@ -105,14 +105,16 @@ class Pins:
             UserError: a file is missing or another one.
         """
         fields = self.read(path)
-        folder = _folder(path, fields) if "folder" in fields else self._cached(fields["repository"], fields["revision"])
+        here = "folder" in fields
+        folder = _folder(path, fields) if here else self._cached(fields["repository"], fields["revision"])
         for name, digest in fields["files"].items():
-            if not (folder / name).is_file():
-                raise UserError(f"{folder / name}: missing, {path} lists it; `unpaint fetch` brings it")
-            if sha256(folder / name) != digest:
+            file = folder / name
+            if not file.is_file():
+                raise UserError(f"{file}: missing, {path} lists it; {restored(here, self.command)}")
+            if sha256(file) != digest:
                 raise UserError(
-                    f"{folder / name}: not the file that {path} lists (truncated or changed); bring back the pinned "
-                    f"one (`unpaint fetch`), or pin anew what is there (`{self.command}`)"
+                    f"{file}: not the file that {path} lists (truncated or changed); "
+                    f"{restored(here, self.command, file)}"
                 )
         return folder
 

@@ -172,6 +172,13 @@ def test_a_data_set_of_the_hub_is_pinned_by_its_commit_and_fetched(tmp_path, mon
         assert (said["repository"], said["revision"], said["rows"]) == ("some/pictures", REVISION, 60)
         assert sorted(set(loaded)) == sorted(said["files"])
         assert DATASETS.fetch(path) == DATASETS.verified(path)
+        file = DATASETS.verified(path) / next(iter(said["files"]))
+        (blob := file.resolve()).write_bytes(b"cut off")
+        # the Hub's client leaves it there
+        with pytest.raises(UserError, match=rf"truncated or changed\); delete {blob}, then `unpaint fetch` brings it$"):
+            DATASETS.fetch(path)
+        blob.unlink()
+        assert DATASETS.fetch(path) == DATASETS.verified(path)
     # without a network
     drawn = list(find(settings(source=str(path)), [], 0).draw())
     assert len(drawn) == 60

@@ -41,11 +41,16 @@ def test_a_changed_and_a_missing_file_are_refused(project):
     weights = project / "models/small" / JUDGES.wanted[1]
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(
-        UserError, match=r"not the file that data/judges/mine.json lists .*`unpaint pin --judge SOURCE`\)$"
+        UserError,
+        match=r"mine.json lists .*; restore the file, or pin anew what is there \(`unpaint pin --judge SOURCE`\)$",
     ):
         JUDGES.verified(path)
+    with pytest.raises(UserError, match=r"not the file that data/judges/mine.json lists \(truncated or changed\)"):
+        JUDGES.fetch(path)
     weights.unlink()
-    with pytest.raises(UserError, match=r"open_clip_model.safetensors: missing, data/judges/mine.json lists it"):
+    with pytest.raises(
+        UserError, match=r"open_clip_model.safetensors: missing, data/judges/mine.json lists it; restore"
+    ):
         JUDGES.verified(path)
     with pytest.raises(UserError, match=r"open_clip_model.safetensors: missing; a judge is a folder or repository"):
         published.pin("models/small", None, None)

@@ -155,8 +155,11 @@ def test_both_engines_take_a_checkpoint_by_its_pin(pinned: Path, tmp_path: Path)
     weights = project / SOURCE / "unet/diffusion_pytorch_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
-    with pytest.raises(UserError, match=r"not the file that base.json lists .* or pin anew what is there"):
+    with pytest.raises(UserError, match=r"not the file that base.json lists .*; restore the file, or pin anew what is"):
         load(project / "results/base/base.json").verified("unet")
+    printed = run(project, "unpaint", "fetch", fails=True)
+    assert f"{SOURCE}/unet/diffusion_pytorch_model.safetensors: not the file that {PIN} lists" in printed
+    assert "restore the file, or pin anew what is there (`unpaint pin SOURCE`)" in printed
     # pinned anew it is another base model
     run(project, "unpaint", "pin", SOURCE, "--name", "tiny")
     assert PIN in run(project, "dvc", "status", "base")

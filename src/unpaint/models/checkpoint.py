@@ -53,20 +53,36 @@ class Checkpoint:
             UserError: a file is missing, truncated or another one.
         """
         folder = self.folder
-        remedy = (
-            "restore it with `dvc checkout` or `dvc pull`, or make it again"
-            if "pipeline" in self.place
-            else "bring back the pinned one (`unpaint fetch`), or pin anew what is there (`unpaint pin`)"
-        )
         for name, digest in self.files.items():
             if parts and name.partition("/")[0] not in parts:
                 continue
             path = folder / name
             if not path.is_file():
-                raise UserError(f"{path}: missing, base.json lists it; {remedy}")
+                raise UserError(f"{path}: missing, base.json lists it; {self._remedy()}")
             if sha256(path) != digest:
-                raise UserError(f"{path}: not the file that base.json lists (truncated or changed); {remedy}")
+                raise UserError(
+                    f"{path}: not the file that base.json lists (truncated or changed); {self._remedy(path)}"
+                )
         return folder
+
+    def _remedy(self, other: Path | None = None) -> str:
+        if "pipeline" in self.place:
+            return "restore it with `dvc checkout` or `dvc pull`, or make it again"
+        here = "folder" in self.place
+        return restored(here, "unpaint pin SOURCE", other)
+
+
+def restored(here: bool, command: str, other: Path | None = None) -> str:
+    """How a file that a pin lists comes back.
+
+    Args:
+        here: whether it is in a folder of the project, which cannot be fetched.
+        command: what pins its kind.
+        other: the file that is there in its place in the Hub's cache; the Hub's client would leave it there.
+    """
+    if here:
+        return f"restore the file, or pin anew what is there (`{command}`)"
+    return f"delete {other.resolve()}, then `unpaint fetch` brings it" if other else "`unpaint fetch` brings it"
 
 
 def describe(path: Path, folder: Path, manifest: Manifest, side: int) -> None:
