@@ -607,6 +607,14 @@ def test_fid_is_asked_for_with_its_weights_and_enough_pictures_or_refused_before
     assert params.load(tmp_path / "params.yaml").evaluation.inception == "data/inception/weights.pth"
 
 
+@pytest.mark.parametrize("asked", ["place", "nudity"])
+def test_without_a_world_a_question_is_of_a_dimension_of_a_grammar(asked, pins):
+    questions = {**NUDITY["questions"], "plce": NUDITY["questions"][asked]}
+    del questions["place"]
+    message = "params.yaml: questions.plce: no grammar has the dimension plce; they have nudity, mood, activity, place"
+    assert complaint(changed(["questions"], questions, NUDITY), pins).startswith(message)
+
+
 def test_without_real_pictures_fid_is_refused(pins):
     text = changed(["evaluation", "inception"], "data/inception/weights.pth", NUDITY)
     assert complaint(text, pins).startswith(

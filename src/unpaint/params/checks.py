@@ -124,6 +124,8 @@ def _check_world(params: Params, root: Path) -> Shown:
     from unpaint.worlds import find
 
     if params.brought:
+        if isinstance(params.world, NoWorld):
+            _refuse_unvaried(params)
         named = [name for name in params.questions if isinstance(params.questions[name], Question)]
         shown = find(params.world.model_dump(), named, params.seed, root)
         if shown.values and (odd := [name for name in named if name not in shown.values]):
@@ -151,6 +153,13 @@ def _check_world(params: Params, root: Path) -> Shown:
             raise UserError(f"questions.{dimension}.none: no picture of nothing is called {odd[0]}; it is {called}")
     _refuse_unseen(params, shown)
     return shown
+
+
+def _refuse_unvaried(params: Params) -> None:
+    """Where no world says what there is, the grammars do."""
+    known = {dimension: None for grammar in params.grammars.values() for dimension in grammar.values}
+    if odd := [name for name in params.questions if name not in known]:
+        raise UserError(f"questions.{odd[0]}: no grammar has the dimension {odd[0]}; they have {', '.join(known)}")
 
 
 def _refuse_unseen(params: Params, shown: Shown) -> None:
