@@ -24,6 +24,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     Raises:
         UserError: it is not there, has no safetensors, or wants to run code of its own.
     """
+    pinned = LANGUAGE_MODELS.path(source, name)
     place, folder = LANGUAGE_MODELS.locate(source, revision)
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and LANGUAGE_MODELS.takes(path.name))
     if "config.json" not in names or not any(file.endswith(".safetensors") for file in names):
@@ -33,7 +34,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     if "auto_map" in config:
         raise UserError(f"{folder}/config.json: it wants to run code of its own (auto_map), which is refused")
     said = {"model": config.get("model_type")}
-    return LANGUAGE_MODELS.write(name or Path(source).name, place, folder, names, said)
+    return LANGUAGE_MODELS.write(pinned, place, folder, names, said)
 
 
 class LanguageModel:

@@ -34,7 +34,8 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
         The pin's path.
 
     Raises:
-        UserError: it is not there, a single file, of no known family, incomplete, or not safetensors throughout.
+        UserError: it is not there, a single file, named as no pin can be, of no known family, incomplete, broken, or
+            not safetensors throughout.
     """
     if (file := Path(source)).is_file():
         raise UserError(
@@ -43,10 +44,11 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
             f"config='FOLDER', local_files_only=True).save_pretrained('checkpoints/{file.stem}')\"; then `unpaint pin "
             f"checkpoints/{file.stem}`"
         )
+    path = CHECKPOINTS.path(source, name)
     place, folder = CHECKPOINTS.locate(source, revision)
     family, names = examine(folder)
     said = {"family": family.name, "side": family.side(folder, side), **family.described(folder)}
-    return CHECKPOINTS.write(name or Path(source).name, place, folder, names, said)
+    return CHECKPOINTS.write(path, place, folder, names, said)
 
 
 def examine(folder: Path) -> tuple[Family, list[str]]:

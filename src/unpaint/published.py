@@ -23,8 +23,9 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     Raises:
         UserError: it is not there, has no safetensors, or its text tower is none of CLIP's.
     """
+    path = JUDGES.path(source, _short(source) if name is None else name)
     place, folder = JUDGES.locate(source if Path(source).is_dir() else _listed(source) or source, revision)
-    return JUDGES.write(name or _short(source), place, folder, JUDGES.wanted, {"embedding": _width(folder)})
+    return JUDGES.write(path, place, folder, JUDGES.wanted, {"embedding": _width(folder)})
 
 
 def _listed(source: str) -> str | None:

@@ -6,6 +6,7 @@ be read, and what the thing says of itself. Both engines watch the pin alone; a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256, write_json
 from unpaint.models.checkpoint import cached, restored
+
+NAME = re.compile(r"[^/{}.][^/{}]*")
+"""What a pin is called, as params.yaml takes it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,25 @@ class Pins:
     unwanted: Sequence[str] = ()
     kind: str = "model"
 
+    def path(self, source: str, name: str | None) -> Path:
+        """Where the pin of `source` will be.
+
+        Args:
+            name: of the pin; that of the folder or repository, if none is given.
+
+        Raises:
+            UserError: no source, or a name that params.yaml could not give.
+        """
+        if not source.strip():
+            raise UserError("SOURCE: empty; give a folder of the project, or OWNER/NAME of the Hub")
+        found = Path(source).name if name is None else name
+        if not NAME.fullmatch(found):
+            raise UserError(
+                f"--name: {found!r} cannot be that of a pin, which begins with no point and has no / and no braces; "
+                "give another"
+            )
+        return self.folder / f"{found}.json"
+
     def locate(self, source: str, revision: str | None) -> tuple[dict[str, str], Path]:
         """Where something lies, as a pin says it, and its folder on this machine.
 
@@ -51,19 +74,20 @@ class Pins:
         if (folder := Path(source)).is_dir():
             if folder.is_absolute() or ".." in folder.parts:
                 raise UserError(f"{source}: give a folder of the project, by its path in it")
+            if revision:
+                raise UserError(f"--revision: {source} is a folder here, which has no revisions; leave it out")
             return {"folder": folder.as_posix()}, folder
         revision = revision or self._latest(source)
         return {"repository": source, "revision": revision}, self._download(source, revision)
 
     def write(
-        self, name: str, place: Mapping[str, str], folder: Path, files: Sequence[str], said: Mapping[str, Any]
+        self, path: Path, place: Mapping[str, str], folder: Path, files: Sequence[str], said: Mapping[str, Any]
     ) -> Path:
         """Write a pin of `files` in `folder`, with what the thing says of itself.
 
         Returns:
             The pin's path.
         """
-        path = self.folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         size = sum((folder / file).stat().st_size for file in files)
         write_json(path, {**place, **said, "bytes": size, "files": {file: sha256(folder / file) for file in files}})
@@ -161,7 +185,7 @@ class Pins:
         """
         from huggingface_hub import HfApi
 
-        with _in_words(repository):
+        with _in_words(repository, "no such folder here, and "):
             return str(HfApi().repo_info(repository, repo_type=self.kind).sha)
 
 
@@ -208,8 +232,8 @@ def _folder(path: Path, fields: Mapping[str, Any]) -> Path:
 
 
 @contextmanager
-def _in_words(repository: str) -> Iterator[None]:
-    """Errors of the Hub in words."""
+def _in_words(repository: str, before: str = "") -> Iterator[None]:
+    """Errors of the Hub in words, with what is said before one that may have another cause."""
     from huggingface_hub import errors
 
     try:
@@ -224,4 +248,7 @@ def _in_words(repository: str) -> Iterator[None]:
             "`hf auth login`"
         ) from None
     except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]  # that of the HTTP library it is built on
-        raise UserError(f"{repository}: the Hub cannot be reached ({type(error).__name__}); try again later") from None
+        raise UserError(
+            f"{repository}: {before}the Hub cannot be reached ({type(error).__name__}); "
+            f"{'correct it, or ' if before else ''}try again later"
+        ) from None

@@ -1,15 +1,19 @@
 """Pins of checkpoints in a folder: what is broken or lacking there is named before anything is written."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.checkpoints import BUILDERS
-from unpaint import pin
+from unpaint import language, pin, published
 from unpaint.errors import UserError
 from unpaint.models.families import FAMILIES
+from unpaint.params import sections
+from unpaint.sources import CHECKPOINTS, DATASETS, JUDGES, LANGUAGE_MODELS
+from unpaint.worlds import dataset
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 3438167540\n"
@@ -112,3 +116,44 @@ def test_the_parts_of_a_family_are_those_of_diffusers(family):
     # Stable Diffusion 3 may be without its largest text encoder
     assert set(known) - optional - set(family.parts) <= {"text_encoder_3", "tokenizer_3"}
     assert family.network in family.parts
+
+
+def test_a_revision_of_a_folder_is_refused(place):
+    place()
+    assert refusal(revision="main") == ("--revision: here is a folder here, which has no revisions; leave it out")
+
+
+@pytest.mark.parametrize("pinned", [pin, published, dataset, language])
+@pytest.mark.parametrize("name", ["a/b", ".x", "", "{x}", "../x"])
+def test_a_name_that_params_could_not_give_is_refused(place, pinned, name):
+    place()
+    with pytest.raises(UserError, match=rf"^--name: '{re.escape(name)}' cannot be that of a pin, .*; give another$"):
+        pinned.pin("here", None, name, *([None] if pinned is pin else []))
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("pins", [CHECKPOINTS, JUDGES, LANGUAGE_MODELS, DATASETS])
+@pytest.mark.parametrize("name", ["a", "a.b", "a b", ".x", "a/b", "{x}", "x}", ""])
+def test_the_names_of_pins_are_those_that_params_takes(pins, name):
+    patterns = {CHECKPOINTS: sections.PIN, JUDGES: sections.JUDGE_PIN, DATASETS: sections.DATASET_PIN}
+    taken = re.match(patterns.get(pins, sections.LANGUAGE_PIN), f"{pins.folder}/{name}.json")
+    if taken:
+        assert pins.path("some/where", name) == pins.folder / f"{name}.json"
+    else:
+        with pytest.raises(UserError, match=r"^--name: "):
+            pins.path("some/where", name)
+
+
+def test_a_folder_whose_own_name_is_none_for_a_pin_wants_another(place):
+    place().rename(".hidden")
+    assert refusal(".hidden").startswith("--name: '.hidden' cannot be that of a pin")
+    assert pin.pin(".hidden", None, "shown", None) == Path("data/checkpoints/shown.json")
+
+
+@pytest.mark.parametrize("source", ["", " "])
+@pytest.mark.parametrize("name", [None, "given"])
+def test_no_source_is_no_folder(place, source, name):
+    place()
+    assert refusal(source, name=name) == "SOURCE: empty; give a folder of the project, or OWNER/NAME of the Hub"
+    with pytest.raises(UserError, match=r"^SOURCE: empty"):
+        published.pin(source, None, name)

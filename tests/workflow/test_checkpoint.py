@@ -280,4 +280,4 @@ def test_what_the_hub_refuses_is_said_in_words(served: tuple[Path, list[str]], m
     assert "neither a folder here nor a repository of the Hub" in refused("no such folder")
     assert "it has no such revision" in refused("some/model", "--revision", "f" * 40)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert "the Hub cannot be reached" in refused("some/model")
+    assert "some/model: no such folder here, and the Hub cannot be reached" in refused("some/model")

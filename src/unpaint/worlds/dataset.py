@@ -41,6 +41,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     Raises:
         UserError: it is not there, is not in Parquet, has no picture, or no column of pictures, or several.
     """
+    path = DATASETS.path(source, name)
     place, folder = DATASETS.locate(source, revision)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
     if not files:
@@ -48,7 +49,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     if len(parts := sorted({Path(file).parent.as_posix() for file in files})) > 1:
         raise UserError(f"{folder}: several data sets, {some(parts, 4)}; put the files of one into a folder here")
     refuse_broken(folder, files)
-    return DATASETS.write(name or Path(source).name, place, folder, files, _examined(folder, files))
+    return DATASETS.write(path, place, folder, files, _examined(folder, files))
 
 
 def world(settings: Mapping[str, Any], seed: int, root: Path) -> World:
