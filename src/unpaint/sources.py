@@ -7,7 +7,7 @@ be read, and what the thing says of itself. Both engines watch the pin alone; a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +19,7 @@ from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256, write_json
 from unpaint.models.checkpoint import cached, restored
 
+Look = Callable[[str, Path, list[str]], None]
 NAME = re.compile(r"[^/{}.][^/{}]*")
 """What a pin is called, as params.yaml takes it."""
 
@@ -61,15 +62,17 @@ class Pins:
             )
         return self.folder / f"{found}.json"
 
-    def locate(self, source: str, revision: str | None) -> tuple[dict[str, str], Path]:
+    def locate(self, source: str, revision: str | None, look: Look | None = None) -> tuple[dict[str, str], Path]:
         """Where something lies, as a pin says it, and its folder on this machine.
 
         Args:
             source: a folder of the project, or a repository of the Hub.
             revision: of the repository; its current one, if none is given.
+            look: is given a repository, a folder with its model_index.json and the names of its files before any
+                other is loaded, where there is a network.
 
         Raises:
-            UserError: it is not there, or not inside the project.
+            UserError: it is not there, `look` refuses it, or not inside the project.
         """
         if (folder := Path(source)).is_dir():
             if folder.is_absolute() or ".." in folder.parts:
@@ -78,6 +81,8 @@ class Pins:
                 raise UserError(f"--revision: {source} is a folder here, which has no revisions; leave it out")
             return {"folder": folder.as_posix()}, folder
         revision = revision or self._latest(source)
+        if look and (names := self._names(source, revision)):
+            look(source, self._download(source, revision, ["model_index.json"]), names)
         return {"repository": source, "revision": revision}, self._download(source, revision)
 
     def write(
@@ -149,8 +154,20 @@ class Pins:
         )
         return wanted and not unwanted
 
-    def _download(self, repository: str, revision: str) -> Path:
+    def _names(self, repository: str, revision: str) -> list[str]:
+        """The files of a repository; none, where the Hub does not tell (what is in its cache here is taken then)."""
+        from huggingface_hub import HfApi, errors
+
+        try:
+            return sorted(HfApi().list_repo_files(repository, revision=revision, repo_type=self.kind))
+        except (errors.HTTPError, OSError, ValueError):  # type: ignore[attr-defined]  # as in _in_words
+            return []
+
+    def _download(self, repository: str, revision: str, only: Sequence[str] = ()) -> Path:
         """Bring what is read of a repository into the Hub's cache; what is there already is not loaded again.
+
+        Args:
+            only: patterns in place of those of this kind.
 
         Raises:
             UserError: no such repository or revision, its terms are not accepted, or there is no network.
@@ -158,7 +175,7 @@ class Pins:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
-        wanted, unwanted = list(self.wanted), list(self.unwanted)
+        wanted, unwanted = list(only or self.wanted), list(self.unwanted)
         with _in_words(repository):
             try:
                 return Path(

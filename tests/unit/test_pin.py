@@ -106,6 +106,17 @@ def test_a_part_that_the_index_says_is_left_out_lacks_nothing(place):
     pin.pin("here", None, None, None)
 
 
+def test_a_safety_checker_is_loaded_as_well_and_needs_weights(place):
+    folder = place()
+    index = json.loads((folder / "model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    assert refusal() == "here/safety_checker: missing; model_index.json lists it"
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker/config.json").write_text("{}")
+    assert refusal().startswith("here/safety_checker: no model.safetensors or diffusion_pytorch_model.safetensors;")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_parts_of_a_family_are_those_of_diffusers(family):
     import diffusers

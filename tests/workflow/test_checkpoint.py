@@ -269,6 +269,23 @@ def test_a_checkpoint_of_the_hub_is_pinned_by_its_commit_fetched_and_used_withou
     assert str(tmp_path) not in (project / "results/base/base.json").read_text()
 
 
+def test_a_repository_that_lacks_something_is_refused_by_its_names_before_it_is_loaded(
+    served: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    project, loaded = served
+    weights = tmp_path / "shelf/unet/diffusion_pytorch_model.safetensors"
+    weights.rename(tmp_path / "weights")
+    printed = run(project, "unpaint", "pin", "some/model", fails=True)
+    assert "some/model/unet/diffusion_pytorch_model.bin: a pickled checkpoint can run code and is refused" in printed
+    assert "from_pretrained('some/model').save_pretrained('some/model-safe'" in printed
+    (tmp_path / "weights").rename(weights)
+    (tmp_path / "shelf/vae/config.json").unlink()
+    assert "some/model/vae: no config.json; the AutoencoderKL" in run(
+        project, "unpaint", "pin", "some/model", fails=True
+    )
+    assert set(loaded) == {"model_index.json"}
+
+
 def test_what_the_hub_refuses_is_said_in_words(served: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     project, _ = served
 
