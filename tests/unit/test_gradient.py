@@ -1,5 +1,8 @@
 """The surgeries against the paper's formula and a solver; the guard against its optimality conditions."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -192,3 +195,15 @@ def test_guard_with_a_zero_gradient_answers_to_the_other(u, r, metric):
     found, p, _ = guarded(u, np.zeros(6), r, metric)
     assert p == 0
     np.testing.assert_allclose(found, nearest(u, [r], metric)[0], atol=1e-9)
+
+
+def test_the_example_of_the_readme_restricts_the_gradient():
+    """It is run as it stands there."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        found = {}
+        exec(example.replace("combine(f, r, a, b)", "kept = [part.clone() for part in r]; combine(f, r, a, b)"), found)
+        for slope in (gradient.inner(found["f"], found["r"]), gradient.inner(found["kept"], found["r"])):
+            assert slope > -1e-6

@@ -130,3 +130,8 @@ def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(UserError, match="adam8bit needs bitsandbytes, which is not installed: pip install 'bitsand"):
         optimizers.build("adam8bit", parameters(), RATE)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(UserError, match=r"^optimizer: adamw is none of adam, adam8bit, sgd$"):
+        optimizers.build("adamw", parameters(), RATE)

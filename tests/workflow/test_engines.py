@@ -145,9 +145,20 @@ def test_restore_brings_back_what_a_failing_job_took_with_it(project: Path) -> N
     run(project, "snakemake", "--cores", "1", "--keep-going", fails=True)
     assert not (folder / "forget.rows.tsv").exists()
     rule.write_text(text)
+    # the report of before is there, and yet there is something to do
+    assert "images" in run(project, "snakemake", "--cores", "1", "-n", "--quiet", "rules")
+    assert "Snakemake would still make" in run(project, "unpaint", "record", fails=True)
     run(project, "unpaint", "restore")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert NOTHING in run(project, "snakemake", "--cores", "1", "-n")
+
+
+def test_all_asks_for_what_every_job_makes(finished: Path) -> None:
+    """Of what only another job asks for, a failing job would leave nothing to do as long as the report is there."""
+    graph = run(finished, "snakemake", "--cores", "1", "--forceall", "--rulegraph", "mermaid-js")
+    name = dict(re.findall(r"(id\d+)\[(\w+)\]", graph))
+    asked = {name[one] for one, other in re.findall(r"(id\d+) --> (id\d+)", graph) if name[other] == "all"}
+    assert asked == set(name.values()) - {"all"}
 
 
 def test_restore_says_what_was_never_committed_to_git(project: Path) -> None:

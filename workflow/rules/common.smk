@@ -83,6 +83,34 @@ def tombstones(concept):
     return str(path) if path.is_file() else []
 
 
+def campaign():
+    """What every job behind the summaries is known by."""
+    concepts, oracles = config["concepts"], config["oracles"]
+    data = ["prompts/train.json", "prompts/anchors.json", "images/forget.parquet", "images/retain.parquet"]
+    data += ["encoded/forget.safetensors", "encoded/retain.safetensors"]
+    scored = ["samples.parquet", "metrics.json"]
+    return [
+        *collect("results/{file}", file=["world.parquet", "base/base.json", "judge/judge.json"]),
+        *collect("results/models/{model}.json", model=config["models"]),
+        *collect("results/{concept}/{file}", concept=concepts, file=data),
+        *collect("results/{concept}/base/{file}", concept=concepts, file=scored),
+        *collect("results/{concept}/models/{model}/{file}", concept=concepts, model=config["models"], file=scored),
+        *collect(
+            "results/{concept}/{method}/seed{seed}/{file}",
+            concept=concepts,
+            method=config["methods"],
+            seed=config["seeds"],
+            file=["model.safetensors", *scored],
+        ),
+        *collect(
+            "results/{concept}/retrain/seed{seed}/{file}",
+            concept=oracles["concepts"],
+            seed=oracles["seeds"],
+            file=["base.json", *scored],
+        ),
+    ]
+
+
 def trained():
     """Whether the base model is trained here; else it is a checkpoint from elsewhere."""
     return config["base"]["source"] == "results/world.parquet"

@@ -75,14 +75,14 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import DiffusionPipeline
 
     # whatever precision the parts were saved in, they compute in one
-    return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype)
+    return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=dtype)
 
 
 def open_network(kind: str, folder: Path, device: str, dtype: torch.dtype) -> Any:
     """A network of diffusers, by the name of its class, in a folder: no pickle."""
     import diffusers
 
-    return getattr(diffusers, kind).from_pretrained(folder, use_safetensors=True, torch_dtype=dtype).to(device)
+    return getattr(diffusers, kind).from_pretrained(folder, use_safetensors=True, dtype=dtype).to(device)
 
 
 def latents_of(pipeline: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:

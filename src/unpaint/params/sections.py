@@ -364,7 +364,9 @@ class Unlearning(Section):
         description="compute activations anew for the gradient in place of keeping them: less memory, more time, the "
         "same result"
     )
-    retain_weight: Positive = Field(description="weight of the retain gradient (the paper's lambda)")
+    retain_weight: Annotated[float, Field(ge=1e-6, le=1e6)] = Field(
+        description="weight of the retain gradient (the paper's lambda)"
+    )
     retain_target: Literal["pictures", "base"] = Field(
         description="what predictions for retain pictures are held to: the pictures (the paper), or the base model's"
     )

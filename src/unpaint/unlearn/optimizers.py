@@ -22,7 +22,7 @@ def build(name: str, parameters: list[nn.Parameter], rate: float) -> torch.optim
     """The optimiser that a method names: `adam`, `adam8bit` (arXiv 2110.02861, by bitsandbytes) or `sgd`.
 
     Raises:
-        UserError: bitsandbytes is not installed, or cannot compute on the parameters' device.
+        UserError: there is none of this name; or bitsandbytes is not installed, or does not run on the device.
     """
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=rate)
@@ -38,6 +38,8 @@ def build(name: str, parameters: list[nn.Parameter], rate: float) -> torch.optim
             raise UserError(f"optimizer: adam8bit does not run on {device}; write adam, or device: cpu")
         optimizer: torch.optim.Optimizer = Adam8bit(parameters, lr=rate, betas=BETAS, eps=EPSILON)
         return optimizer
+    if name != "adam":
+        raise UserError(f"optimizer: {name} is none of adam, adam8bit, sgd")
     return torch.optim.Adam(parameters, lr=rate, betas=BETAS, eps=EPSILON, fused=True)
 
 
