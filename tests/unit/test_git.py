@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from unpaint.errors import UserError
-from unpaint.lineage.git import content, git
+from unpaint.lineage.git import commits, content, git
 from unpaint.lineage.note import _dirty
 from unpaint.reproduce.clone import clone
 
@@ -57,6 +57,17 @@ def test_a_source_that_git_was_told_not_to_look_at_makes_a_run_dirty(repository,
 def test_what_git_refuses_is_said_in_its_words(repository):
     with pytest.raises(UserError, match="git show: fatal: "):
         git("show", "nothing")
+
+
+def test_a_repository_without_a_commit_is_told_what_to_type(repository, monkeypatch):
+    with pytest.raises(UserError, match=r"^nothing is committed here yet; git add -A && git commit -m 'start'$"):
+        commits()
+    identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+    git(*identity, "commit", "-q", "--allow-empty", "-m", "start")
+    assert commits() == git("rev-parse", "HEAD").split()
+    monkeypatch.chdir(repository.parent)
+    with pytest.raises(UserError, match=r"git [a-z-]+: fatal: not a git repository"):
+        commits()
 
 
 def test_a_project_within_a_larger_repository_is_not_made_again(repository, monkeypatch):

@@ -322,6 +322,40 @@ def test_a_book_that_is_taken_away_is_named(project: Path) -> None:
     assert f"dvc.lock: encode@seven-forget read {corpus_of}, which no stage of it makes" in found
 
 
+def test_a_note_that_no_stage_wrote_cannot_be_read(project: Path) -> None:
+    path = project / f"{MODEL}.run.json"
+    whole = path.read_bytes()
+    for change in (
+        lambda note: note.update(commit=["x"]),
+        lambda note: note["manifest"]["inputs"].update(forget={"x": 1}),
+        lambda note: note["outputs"].update(model=["x"]),
+    ):
+        edit(path, change)
+        assert f"{MODEL}.run.json: not a run note that can be read" in contradictions(project)
+        printed = run(project, "unpaint", "diff", NAME, "seven/rg/seed0", fails=True)
+        assert f"the run note {MODEL}.run.json cannot be read; `unpaint audit model {NAME}` says more" in printed
+        replace(path, whole)
+
+
+def test_a_lock_that_no_dvc_wrote_cannot_be_read(project: Path) -> None:
+    lock(project, lambda stages: stages["unlearn@seven-rgd-0"]["outs"][0].update(path=3))
+    printed = run(project, "unpaint", "audit", "model", NAME, fails=True)
+    assert "cannot be read; restore it from git" in printed
+    assert "Traceback" not in printed
+
+
+def test_what_was_withdrawn_under_a_run_is_named_with_what_mends_it(project: Path) -> None:
+    run(project, "unpaint", "withdraw", "train-0001.0", "--why", "x")
+    run(project, "dvc", "commit", "--force", "images@seven-forget")  # as a run that had begun before it ends
+    path = "results/seven/images/forget.parquet"
+    (text,) = contradictions(project, path)
+    told, command, then = text.split("; ")[0], *text.split("; ")[1].split(", and then ")
+    assert told.endswith("says that it heeded data/withdrawn/concepts/seven.jsonl, and it did not")
+    run(project, *command.split())
+    assert audited(project, path)["verdict"] == "verified"
+    assert then == "dvc repro"
+
+
 def test_a_manifest_that_is_taken_out_is_named(project: Path) -> None:
     path = "results/seven/images/forget.parquet"
     table = parquet.read_table(project / path)

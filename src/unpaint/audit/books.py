@@ -116,11 +116,12 @@ class Books:
         entry = found.entry
         try:
             note = json.loads(Path(entry.note).read_text(encoding="utf-8"))
-            written = set(note["outputs"].values())
             said = Manifest.loads(json.dumps(note["manifest"]), entry.note)
-            if not (isinstance(said.settings, dict) and isinstance(said.inputs, dict)):
+            texts = [*note["outputs"].values(), *said.inputs.values(), said.stage, note.get("commit") or ""]
+            if not (isinstance(said.settings, dict) and all(isinstance(text, str) for text in texts)):
                 raise TypeError
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError):
+            written = set(note["outputs"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError):
             found.contradictions.append(f"{entry.note}: not a run note that can be read")
             return
         found.note = note
@@ -173,7 +174,11 @@ class Books:
             if changed:
                 self._miss(found, "withdrawn", path)
             else:
-                found.contradictions.append(f"{entry.note}: dvc.lock says that it heeded {path}, and it did not")
+                # a run that was under way when it was withdrawn; DVC takes the stage for one that is up to date
+                found.contradictions.append(
+                    f"{entry.note}: dvc.lock says that it heeded {path}, and it did not; "
+                    f"dvc repro --force --single-item {entry.name}, and then dvc repro"
+                )
 
     @staticmethod
     def _miss(found: Found, role: str, path: Path) -> None:

@@ -32,7 +32,7 @@ def difference(one: str, other: str, database: sqlite3.Connection) -> list[Diffe
     """All that two models of the project differ in.
 
     Raises:
-        UserError: dvc.lock has no such model, or a run note is not here.
+        UserError: dvc.lock has no such model, or a run note is not here or cannot be read.
     """
     lines = [_by_stage(found, name) for found, name in zip(audits([one, other], database), (one, other), strict=True)]
     found: list[Difference] = []
@@ -66,9 +66,8 @@ def _by_stage(found: Sequence[Found], name: str) -> dict[str, Found]:
     kept = {}
     for one in found:
         if not one.note:
-            raise UserError(
-                f"{name}: the run note {one.entry.note} is not here; `unpaint audit model {name}` says more"
-            )
+            why = "cannot be read" if Path(one.entry.note).is_file() else "is not here"
+            raise UserError(f"{name}: the run note {one.entry.note} {why}; `unpaint audit model {name}` says more")
         rule = re.sub("_(retrain|model)$", "", one.entry.name.partition("@")[0])
         kept[f"{rule} {one.note['manifest']['settings'].get('set', '')}".strip()] = one
     return kept

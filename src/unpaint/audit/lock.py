@@ -68,10 +68,10 @@ def take_in(content: bytes, database: sqlite3.Connection) -> str:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             stages = yaml.load(content, Loader=loader)["stages"]  # noqa: S506 (both are safe)
-            entries = {name: _fields(given) for name, given in stages.items()}
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+            entries = json.dumps({name: _fields(given) for name, given in stages.items()})
+        except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             raise UserError(f"dvc.lock (blob {blob[:12]}): cannot be read; restore it from git") from None
-        database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, json.dumps(entries)))
+        database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, entries))
     return blob
 
 
@@ -87,11 +87,18 @@ def blob_of(content: bytes) -> str:
 
 
 def _fields(given: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Data, code, outputs and settings of a stage."""
+    """Data, code, outputs and settings of a stage.
+
+    Raises:
+        TypeError: a path or a hash is no text, or the settings are none (as are KeyError and AttributeError).
+    """
     read, written = ({each["path"]: each["md5"] for each in given.get(key, [])} for key in ("deps", "outs"))
     data = {path: digest for path, digest in read.items() if not path.startswith(CODE)}
     code = json.dumps({path: digest for path, digest in read.items() if path not in data}, sort_keys=True)
     settings = given.get("params", {}).get("params.yaml", {})
+    texts = (text for files in (read, written) for each in files.items() for text in each)
+    if not (isinstance(settings, dict) and all(isinstance(text, str) for text in (*texts, *settings))):
+        raise TypeError
     return data, hashlib.sha256(code.encode()).hexdigest(), written, settings
 
 

@@ -38,8 +38,18 @@ def content(*arguments: str) -> bytes:
 
 
 def commits() -> list[str]:
-    """Every commit of this clone, DVC's experiments among them, newest first."""
-    return git("rev-list", "--all", "HEAD").split()
+    """Every commit of this clone, DVC's experiments among them, newest first.
+
+    Raises:
+        UserError: there is none yet, or git does not answer.
+    """
+    try:
+        return git("rev-list", "--all", "HEAD").split()
+    except UserError as error:
+        told = git("status", "--porcelain=v2", "--branch", "--untracked-files=no")
+        if "# branch.oid (initial)" not in told:
+            raise
+        raise UserError("nothing is committed here yet; git add -A && git commit -m 'start'") from error
 
 
 def here() -> dict[str, str]:

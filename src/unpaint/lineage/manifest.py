@@ -55,7 +55,7 @@ class Manifest:
         try:
             fields = json.loads(text)
             manifest = cls(fields["stage"], fields["settings"], fields["inputs"], fields["schema"])
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
             raise UserError(f"{where}: its manifest cannot be read; make the file again") from None
         if manifest.schema != SCHEMA:
             raise UserError(f"{where}: manifest schema {manifest.schema}, this Unpaint reads {SCHEMA}; make it again")
@@ -80,7 +80,7 @@ def read(path: Path) -> Manifest:
                 found = (parquet.read_schema(path).metadata or {}).get(KEY.encode())
             except (OSError, arrow.ArrowException):
                 raise UserError(f"{path}: not a readable Parquet file; restore it or make it again") from None
-            text = found.decode() if found else None
+            text = found.decode(errors="replace") if found else None
         case ".json":
             try:
                 held = json.loads(path.read_text(encoding="utf-8")).get(KEY)

@@ -69,12 +69,22 @@ def _refuse_again(query: str, params: Params) -> None:
 
 def _of_texts(query: str, stone: Stone, concept: str | None, params: Params) -> Iterator[tuple[Path, Tombstone]]:
     """Tombstones of prompts, and of captions."""
-    wanted = re.compile(".*".join(map(re.escape, query.split(ANY))))
+    wanted = pattern(query)
     for name in [concept] if concept else params.concepts:
         for text in sorted(filter(wanted.fullmatch, _prompts(name, params))):
             yield tombstones.of_concept(name), stone(prompt=text)
     for text in [] if concept else _captions(query, wanted):
         yield tombstones.WORLD, stone(prompt=text)
+
+
+def pattern(query: str) -> re.Pattern[str]:
+    """A text in which `*` stands for any text, in time that grows with the text alone."""
+    first, *others = map(re.escape, query.split(ANY))
+    if not others:
+        return re.compile(first)
+    *middle, last = others
+    # each part where it first is, and never sought again (an atomic group): further tries could find no more
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle if part) + f".*{last}", re.DOTALL)
 
 
 def _prompts(name: str, params: Params) -> set[str]:
