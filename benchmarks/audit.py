@@ -1,7 +1,8 @@
 """How long an audit takes in a project of 1,000 models and 200 corpora of 1,000 rows.
 
 `python benchmarks/audit.py` builds it in a temporary folder (a git repository with a dvc.lock and the files that it
-names, of a few bytes each; nothing is trained), and prints the seconds of each question with an empty index, and again.
+names, of a few bytes each; the pictures of the corpora are no longer; nothing is trained), and prints the seconds of
+each question with an empty index, and again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,23 @@ import numpy as np
 import yaml
 from safetensors.numpy import save
 
+from unpaint import corpus
+from unpaint.corpus import Row
+from unpaint.lineage.manifest import Manifest
+
 CONCEPTS, METHODS, SEEDS, ROWS, CODE = 100, 5, 2, 1000, 12
+
+
+def file_of(content: Any, suffix: str, manifest: Manifest) -> bytes:
+    """A file of such a content: bytes, or the rows of a corpus."""
+    if suffix == ".safetensors":
+        return save({"weight": np.frombuffer(content, np.uint8)}, metadata={"unpaint": manifest.dumps()})
+    if suffix not in (".parquet", ".tsv"):
+        return bytes(content)
+    with tempfile.TemporaryDirectory() as folder:
+        made, listing = Path(folder, "made.parquet"), Path(folder, "made.tsv")
+        corpus.write(made, content, manifest, listing)
+        return (made if suffix == ".parquet" else listing).read_bytes()
 
 
 def build(root: Path) -> tuple[str, str]:
@@ -35,17 +52,14 @@ def build(root: Path) -> tuple[str, str]:
         lock[path] = hashlib.md5(content, usedforsecurity=False).hexdigest()
         digests[path] = hashlib.sha256(content).hexdigest()
 
-    def stage(name: str, kind: str, settings: Any, reads: list[str], writes: dict[str, bytes], params: Any) -> None:
+    def stage(name: str, kind: str, settings: Any, reads: list[str], writes: dict[str, Any], params: Any) -> None:
         first = next(iter(writes))
         inputs = {str(number): digests[path] for number, path in enumerate(reads)}
-        manifest = {"schema": 1, "stage": kind, "settings": settings, "inputs": inputs}
+        manifest = Manifest(kind, settings, inputs)
         for path, content in writes.items():
-            if path.endswith(".safetensors"):
-                tensors = {"weight": np.frombuffer(content, np.uint8)}
-                content = save(tensors, metadata={"unpaint": json.dumps(manifest)})  # noqa: PLW2901
-            write(path, content)
+            write(path, file_of(content, Path(path).suffix, manifest))
         outputs = {str(number): digests[path] for number, path in enumerate(writes)}
-        note = {"outputs": outputs, "manifest": manifest, "commit": None, "dirty": False}
+        note = {"outputs": outputs, "manifest": manifest.as_dict(), "commit": None, "dirty": False}
         write(f"{first}.run.json", json.dumps(note, indent=2).encode())
         code = [{"path": f"src/unpaint/{number}.py", "hash": "md5", "md5": "0" * 32} for number in range(CODE)]
         stages[name] = {
@@ -65,20 +79,15 @@ def build(root: Path) -> tuple[str, str]:
         folder = f"results/{concept}"
         encoded = []
         for which in ("forget", "retain"):
-            rows = [["row", "pair", "image_sha256", "prompt_sha256"]]
-            rows += [
-                [str(n), f"p{n}", text(f"{concept}{which}{n}").decode(), text(f"{concept}{n}").decode()]
-                for n in range(ROWS)
-            ]
-            picture = rows[-1][2]
-            corpus, listing = f"{folder}/images/{which}.parquet.bin", f"{folder}/images/{which}.rows.tsv"
-            lines = "".join("\t".join(row) + "\n" for row in rows).encode()
+            rows = [Row(text(f"{concept}{which}{n}"), f"{concept}{n}", f"p{n}", n, {"what": "it"}) for n in range(ROWS)]
+            picture = rows[-1].sha256
+            pictures, listing = f"{folder}/images/{which}.parquet", f"{folder}/images/{which}.rows.tsv"
             stage(
                 f"images@{concept}-{which}",
                 "images",
                 {"set": which},
                 [base],
-                {corpus: text(corpus), listing: lines},
+                {pictures: rows, listing: rows},
                 {},
             )
             encoded.append(f"{folder}/encoded/{which}.bin")
@@ -86,7 +95,7 @@ def build(root: Path) -> tuple[str, str]:
                 f"encode@{concept}-{which}",
                 "encode",
                 {"set": which},
-                [base, corpus],
+                [base, pictures],
                 {encoded[-1]: text(encoded[-1])},
                 {},
             )

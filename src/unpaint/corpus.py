@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +116,33 @@ def write(
         arrow.table(columns, schema=schema), path, compression="zstd", row_group_size=1000, write_page_checksum=True
     )
     if listing:
-        # for audits: who read a picture of a world, and by which file a user's own is known
-        traced = [name for name in ("split", "file_sha256") if name in dimensions]
-        table = [["row", "pair", "image_sha256", "prompt_sha256", *traced]]
-        for number, row in enumerate(rows):
-            prompt = hashlib.sha256(row.prompt.encode()).hexdigest()
-            table.append([str(number), row.pair, row.sha256, prompt, *(row.attributes[name] for name in traced)])
-        write_text(listing, "".join("\t".join(cells) + "\n" for cells in table))
+        write_text(listing, "".join(f"{line}\n" for line in _lines(rows, dimensions)))
+
+
+def _lines(rows: Iterable[Row], dimensions: Sequence[str]) -> Iterator[str]:
+    """The lines of a rows.tsv."""
+    # for audits: who read a picture of a world, and by which file a user's own is known
+    traced = [name for name in ("split", "file_sha256") if name in dimensions]
+    yield "\t".join(["row", "pair", "image_sha256", "prompt_sha256", *traced])
+    for number, row in enumerate(rows):
+        prompt = hashlib.sha256(row.prompt.encode()).hexdigest()
+        yield "\t".join([str(number), row.pair, row.sha256, prompt, *(row.attributes[name] for name in traced)])
+
+
+def unlike(path: Path, listing: Path) -> str:
+    """Where a rows.tsv first differs from what `write` would list of its corpus; empty, if nowhere.
+
+    Raises:
+        UserError: the corpus cannot be read, or a picture is not the one that was written.
+    """
+    held = listing.read_text(encoding="utf-8", errors="replace").split("\n")
+    with _opened(path) as file:
+        dimensions = [field.name for field in file.schema_arrow.field("attributes").type]
+        due = chain(_lines(_rows(path, file), dimensions), [""])  # as the last line has an end
+        for number, (line, other) in enumerate(zip_longest(held, due)):
+            if line != other:
+                return f"row {number - 1}" if number else "its head"
+    return ""
 
 
 def read(path: Path) -> list[Row]:
@@ -130,27 +151,52 @@ def read(path: Path) -> list[Row]:
     Raises:
         UserError: naming the file, and the row of a broken picture.
     """
-    try:
-        table = parquet.read_table(path, page_checksum_verification=True)
-    except (OSError, arrow.ArrowException):
-        raise UserError(f"{path}: not a readable Parquet file; restore it or make it again") from None
-    if missing := {"image", "prompt", "pair", "seed", "attributes", "sha256"} - set(table.column_names):
-        raise UserError(f"{path}: no column {', '.join(sorted(missing))}, so it is not a corpus of Unpaint")
-    rows = []
-    for number, fields in enumerate(table.to_pylist()):
-        row = Row(
-            fields["image"]["bytes"] or b"", fields["prompt"], fields["pair"], fields["seed"], fields["attributes"]
-        )
-        if row.sha256 != fields["sha256"]:
-            raise UserError(f"{path}: row {number}: the picture is not the one that was written (sha256 differs)")
+    with _opened(path) as file:
+        rows = list(_rows(path, file))
+    for number, row in enumerate(rows):
         try:
             decode(row.image)
         except (OSError, ValueError):
             raise UserError(
                 f"{path}: row {number}: the picture is broken; restore the corpus or drop the row"
             ) from None
-        rows.append(row)
     return rows
+
+
+def _opened(path: Path) -> parquet.ParquetFile:
+    """A corpus' file, with its columns looked at."""
+    try:
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
+    except (OSError, arrow.ArrowException):
+        raise UserError(f"{path}: not a readable Parquet file; restore it or make it again") from None
+    schema = file.schema_arrow
+    missing = {"image", "prompt", "pair", "seed", "attributes", "sha256"} - set(schema.names)
+    if missing or not arrow.types.is_struct(schema.field("attributes").type):
+        missing = missing or {"attributes"}
+        raise UserError(f"{path}: no column {', '.join(sorted(missing))}, so it is not a corpus of Unpaint")
+    return file
+
+
+def _rows(path: Path, file: parquet.ParquetFile) -> Iterator[Row]:
+    """The rows of an open corpus, a row group at a time; each picture is held against its sha256."""
+    number = 0
+    try:
+        for group in range(file.num_row_groups):
+            for fields in file.read_row_group(group).to_pylist():
+                picture = fields["image"]["bytes"] or b""
+                row = Row(picture, fields["prompt"], fields["pair"], fields["seed"], fields["attributes"])
+                if row.sha256 != fields["sha256"]:
+                    raise UserError(
+                        f"{path}: row {number}: the picture is not the one that was written (sha256 differs)"
+                    )
+                if not all(isinstance(text, str) for text in (row.prompt, row.pair, *row.attributes.values())):
+                    raise TypeError
+                yield row
+                number += 1
+    except (OSError, arrow.ArrowException):
+        raise UserError(f"{path}: not a readable Parquet file; restore it or make it again") from None
+    except (TypeError, AttributeError, KeyError):
+        raise UserError(f"{path}: row {number}: not a row of a corpus; restore it or make it again") from None
 
 
 def without(rows: list[Row], forgotten: set[str]) -> list[Row]:

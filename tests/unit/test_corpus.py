@@ -132,6 +132,30 @@ def test_a_broken_picture_is_refused_with_its_row(tmp_path):
         corpus.read(tmp_path / "c.parquet")
 
 
+def test_a_list_is_held_against_its_corpus(written):
+    listing = written.with_name("c.rows.tsv")
+    assert corpus.unlike(written, listing) == ""
+    whole = listing.read_bytes()
+    listing.write_bytes(whole.replace(rows()[2].sha256.encode(), b"0" * 64))
+    assert corpus.unlike(written, listing) == "row 2"
+    listing.write_bytes(whole[:-1])
+    assert corpus.unlike(written, listing) == f"row {len(rows())}"
+    listing.write_bytes(b"")
+    assert corpus.unlike(written, listing) == "its head"
+
+
+def test_a_row_that_no_corpus_has_is_refused(written):
+    rewrite(written, "prompt", [*[row.prompt for row in rows()][:-1], None])
+    with pytest.raises(UserError, match=r"c.parquet: row 3: not a row of a corpus; restore it or make it again$"):
+        corpus.unlike(written, written.with_name("c.rows.tsv"))
+
+
+def test_a_list_of_a_corpus_without_rows_has_its_head(tmp_path):
+    path, listing = tmp_path / "c.parquet", tmp_path / "c.rows.tsv"
+    corpus.write(path, [], MANIFEST, listing, empty=True)
+    assert corpus.unlike(path, listing) == ""
+
+
 def test_no_flipped_byte_passes_unnoticed(written):
     """Each seventh byte of the data pages: the file is refused, or reads as it was written."""
     whole, expected = written.read_bytes(), rows()

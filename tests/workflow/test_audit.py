@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from safetensors.numpy import save_file
 from tests.world import bring_pictures, clone, commit, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
-from unpaint.audit.hashes import IGNORED, INDEX
+from unpaint.audit.hashes import IGNORED, INDEX, index
+from unpaint.audit.model import audit
+from unpaint.audit.text import verdict
 from unpaint.lineage.manifest import sha256
 
 MODEL = "results/seven/rgd/seed0/model.safetensors"
@@ -197,6 +200,36 @@ def test_a_renamed_row_is_named(project: Path) -> None:
     replace(path, path.read_bytes().replace(b"train-0001.0", b"train-9999.0"))
     found = contradictions(project)
     assert "results/seven/images/forget.rows.tsv: its content is not what dvc.lock names (md5)" in found
+
+
+def test_a_list_that_hides_a_row_is_named_whatever_the_books_say(project: Path) -> None:
+    name = "results/seven/images/forget.rows.tsv"
+    head, first, *others = (project / name).read_bytes().splitlines(keepends=True)
+    for lines, where in (
+        ([head, b"0\ttrain-0000.0\t" + b"0" * 64 + b"\t" + b"1" * 64 + b"\n", *others], "row 0"),
+        ([head, first, *others[:-1]], f"row {len(others)}"),
+        ([head, first, *others, first], f"row {len(others) + 1}"),
+        ([head.replace(b"prompt", b"none"), first, *others], "its head"),
+    ):
+        replace(project / name, b"".join(lines))
+        digest = sha256(project / name)
+        edit(project / "results/seven/images/forget.parquet.run.json", partial(_name_list, digest))
+        run(project, "dvc", "commit", "--force", "images@seven-forget")
+        commit(project, "hidden")
+        for _ in range(2):  # also once the index has it
+            assert contradictions(project) == [f"{name}: {where} is not as results/seven/images/forget.parquet has it"]
+
+
+def _name_list(digest: str, note: Any) -> None:
+    note["outputs"]["rows"] = digest
+
+
+def test_pictures_are_not_read_again_for_their_list(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    for _ in range(2):
+        with index() as database:
+            assert verdict(audit(NAME, database)) == "verified"
+        monkeypatch.delattr(corpus, "unlike", raising=False)
 
 
 def test_results_of_another_commit_are_named(project: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from unpaint.lineage.manifest import Manifest
 
 CARRIERS = (".safetensors", ".parquet")
 """Files of a stage that carry a manifest; JSON files may."""
+LIST = ".rows.tsv"
 LISTS = ("compare", "report")
 """Stages whose settings are lists made of params.yaml's sections, so that no value of dvc.lock stands in them."""
 CALLED = {"methods": "method", "models": "model", "proposals": "proposal", "grammars": "grammar"}
@@ -62,6 +63,9 @@ class Books:
         """Take the stage that makes each path, and the index."""
         self.made, self.database, self.hashes = made, database, Hashes(database)
         self.commits = set(commits())
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS listed (corpus TEXT, list TEXT, unlike TEXT, PRIMARY KEY (corpus, list))"
+        )
 
     @cached_property
     def committed(self) -> dict[str, Entry]:
@@ -90,6 +94,7 @@ class Books:
             found.contradictions.append(f"dvc.lock: names no run note of {entry.name}")
         elif Path(entry.note).is_file():
             self._hold_note(found)
+        self._hold_lists(found)
         self._hold_history(found)
         return found
 
@@ -110,6 +115,29 @@ class Books:
                 what = "its files are" if folder else "its content is"
                 found.contradictions.append(f"{path}: {what} not what dvc.lock names (md5)")
             found.files |= {str(file): self.hashes.of(file).sha256 for file in files}
+
+    def _hold_lists(self, found: Found) -> None:
+        """The rows.tsv beside a corpus, which all that searches reads, against the corpus."""
+        for listing in (path for path in found.files if path.endswith(LIST)):
+            path = f"{listing.removesuffix(LIST)}.parquet"
+            if path in found.files and (where := self._unlike(found, path, listing)):
+                found.contradictions.append(where)
+
+    def _unlike(self, found: Found, path: str, listing: str) -> str:
+        """What is wrong with a corpus and its list; nothing is read of contents that were held against each other."""
+        digests = found.files[path], found.files[listing]
+        asked = "SELECT unlike FROM listed WHERE corpus = ? AND list = ?"
+        if row := self.database.execute(asked, digests).fetchone():
+            where = row[0]
+        else:
+            from unpaint import corpus
+
+            try:
+                where = corpus.unlike(Path(path), Path(listing))
+            except UserError as error:  # other content than was written: not kept, as it names the path
+                return str(error)
+            self.database.execute("INSERT INTO listed VALUES (?, ?, ?)", (*digests, where))
+        return where and f"{listing}: {where} is not as {path} has it"
 
     def _hold_note(self, found: Found) -> None:
         """The files and their manifests against the run note, and the note against what dvc.lock says that was read."""
