@@ -311,7 +311,57 @@ def test_a_rotten_object_of_a_remote_that_dvc_does_not_verify_is_named(project: 
     flip(kept)
     kept.chmod(0o444)  # as DVC left it: one that can be written to is read again
     run(auditor, "dvc", "pull", "--with-deps", "unlearn@seven-rgd-0")
-    assert f"{MODEL}: its content is not what dvc.lock names (md5)" in contradictions(auditor, MODEL)
+    (found,) = (text for text in contradictions(auditor, MODEL) if "(md5)" in text)
+    assert found.startswith(f"{MODEL}: its content is not what dvc.lock names (md5); nor is that of DVC's cache: rm ")
+
+
+def test_a_rotten_object_of_the_cache_is_named_with_what_mends_it(project: Path, tmp_path: Path) -> None:
+    run(project, "dvc", "remote", "add", "-d", "kept", str(tmp_path / "remote"))
+    run(project, "dvc", "push")
+    stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    md5 = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    folder, part = "results/base/pipeline", "unet/diffusion_pytorch_model.safetensors"
+    listed = json.loads((project / ".dvc/cache/files/md5" / md5[folder][:2] / md5[folder][2:]).read_bytes())
+    (inner,) = (each["md5"] for each in listed if each["relpath"] == part)
+    for path, file, digest, stage, what in (
+        (MODEL, MODEL, md5[MODEL], "unlearn@seven-rgd-0", "its content is"),
+        (folder, f"{folder}/{part}", inner, "base", "its files are"),
+    ):
+        kept = f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"
+        flip(project / kept)
+        (project / kept).chmod(0o444)  # as DVC left it: one that can be written to is read again
+        (project / file).unlink()
+        run(project, "dvc", "checkout", path)
+        told = f"{path}: {what} not what dvc.lock names (md5); nor is that of DVC's cache: rm {kept} {file}, and then "
+        assert f"{told}dvc pull {path} or, to make it again, dvc repro {stage}" in contradictions(project)
+        run(project, "rm", kept, file)
+        run(project, "dvc", "pull", path)
+        assert audited(project)["verdict"] == "verified"
+
+
+def test_a_file_too_many_is_named(finished: Path, tmp_path: Path) -> None:
+    project = clone(finished, tmp_path / "own")
+    folder = project / "results/base/pipeline"
+    (folder / "more of it").write_text("x")
+    told = "results/base/pipeline: its files are not what dvc.lock names (md5); too many: rm "
+    assert f"{told}'results/base/pipeline/more of it'" in contradictions(project)
+    (folder / "more of it").unlink()
+    pictures = bring_pictures(project, 12)
+    corpus_of = "results/seven/images/forget.parquet"
+    run(project, "dvc", "repro", "images@seven-forget")
+    commit(project, "own pictures")
+    for name in (".DS_Store", "a b.txt"):
+        (pictures / name).write_text("x")
+    found = audited(project, corpus_of, fails=True)
+    assert found["verdict"] == "missing"
+    remove = "rm data/sets/mine/.DS_Store 'data/sets/mine/a b.txt'"
+    (images,) = (stage for stage in found["stages"] if stage["stage"] == "images@seven-forget")
+    assert images["missing"] == {"data/sets/mine": remove}
+    printed = run(project, "unpaint", "audit", "model", corpus_of, fails=True)
+    assert f"  too many: {remove}\n" in printed
+    assert "git checkout" not in printed
+    run(project, "sh", "-c", remove)
+    assert audited(project, corpus_of)["verdict"] == "verified"
 
 
 def test_every_setting_that_a_lock_names_is_looked_up(finished: Path) -> None:

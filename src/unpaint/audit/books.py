@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -113,8 +114,32 @@ class Books:
         else:
             if (self.hashes.of_folder(path) if folder else self.hashes.of(path).md5) != digest:
                 what = "its files are" if folder else "its content is"
-                found.contradictions.append(f"{path}: {what} not what dvc.lock names (md5)")
+                mend = self._mend(path, digest, found.entry.name)
+                found.contradictions.append(f"{path}: {what} not what dvc.lock names (md5){mend}")
             found.files |= {str(file): self.hashes.of(file).sha256 for file in files}
+
+    def _mend(self, path: Path, digest: str, stage: str) -> str:
+        """What mends an output of other content, where that is an object of DVC's cache, or a file too many."""
+        place = place_of(self.cache, digest)
+        due = {path: digest}
+        if digest.endswith(".dir"):
+            if not place.is_file() or f"{self.hashes.of(place).md5}.dir" != digest:
+                return ""
+            try:
+                due = {path / one["relpath"]: str(one["md5"]) for one in json.loads(place.read_bytes())}
+            except (ValueError, TypeError, KeyError):  # none of DVC's
+                return ""
+        places = ((file, place_of(self.cache, md5), md5) for file, md5 in due.items())
+        rotten = [(file, kept) for file, kept, md5 in places if kept.is_file() and self.hashes.of(kept).md5 != md5]
+        if rotten:
+            # the file as well: DVC takes it for what it checked out
+            gone = shlex.join([name for file, kept in rotten for name in (lock.path_of(str(kept)), str(file))])
+            return (
+                f"; nor is that of DVC's cache: rm {gone}, and then dvc pull {path} or, to make it again, "
+                f"dvc repro {stage}"
+            )
+        more = [str(file) for file in self.hashes.files(path) if file not in due] if path not in due else []
+        return f"; too many: rm {shlex.join(more)}" if more else ""
 
     def _hold_lists(self, found: Found) -> None:
         """The rows.tsv beside a corpus, which all that searches reads, against the corpus."""
@@ -212,7 +237,7 @@ class Books:
     def _miss(found: Found, role: str, path: Path) -> None:
         """What was brought by a user is another by now."""
         again = f"dvc repro {found.entry.name}"
-        found.missing[str(path)] = again if role == "withdrawn" else f"git checkout -- {path}"
+        found.missing[str(path)] = again if role == "withdrawn" else _as_committed(path)
         found.remarks.append(f"{path} is another by now")
 
     def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool, bool]:
@@ -302,6 +327,15 @@ class Books:
     def _kept(self) -> set[str]:
         """The results that git keeps."""
         return set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "results").split("\0"))
+
+
+def _as_committed(path: Path) -> str:
+    """What makes a file or a folder of the user's again what git has."""
+    new = git("ls-files", "--others", "-z", "--", str(path)).split("\0")[:-1] if path.is_dir() else []
+    # what is too many no checkout removes; of a folder that git does not have, nothing is
+    if new and git("ls-files", "--", str(path)) and not git("diff", "--name-only", "HEAD", "--", str(path)):
+        return f"rm {shlex.join(new)}"
+    return f"git checkout -- {path}"
 
 
 def _carried(path: Path) -> Manifest | None:

@@ -14,6 +14,8 @@ from unpaint.errors import some
 
 FEW = 3
 """So many paths at most are named in a command."""
+REMOVE = "rm "
+"""Begins what removes files that are too many."""
 NEXT = (
     "next: if anything ran since, `unpaint record`; if another commit was checked out, `unpaint restore`; if neither, "
     "the files or the books were changed by hand"
@@ -52,7 +54,9 @@ def as_text(found: Sequence[Found]) -> str:
     told = ", ".join(f"{counted[each]} stages {each}" for each in EXIT if counted[each])
     lines += ["", f"{verdict(found)}: {told}"]
     lines += [f"  contradicted: {text}" for one in found for text in one.contradictions]
-    bring = [remedy for one in found for remedy in one.missing.values()]
+    remedies = [remedy for one in found for remedy in one.missing.values()]
+    lines += [f"  too many: {remedy}" for remedy in dict.fromkeys(remedies) if remedy.startswith(REMOVE)]
+    bring = [remedy for remedy in remedies if not remedy.startswith(REMOVE)]
     for verb in sorted({remedy.rpartition(" ")[0] for remedy in bring}):
         paths = [remedy.rpartition(" ")[2] for remedy in bring if remedy.rpartition(" ")[0] == verb]
         # of many, what brings all that there is
