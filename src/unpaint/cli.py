@@ -309,12 +309,10 @@ def reproduce(name: str, last: bool, keep: Path | None, cores: int, machine: boo
     import json
     import signal
 
-    from unpaint.audit import hashes
     from unpaint.reproduce import comparison, reproduce, text
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clone is deleted
-    with hashes.index() as database:
-        found = reproduce(name, database, cores, last=last, keep=keep)
+    found = reproduce(name, cores, last=last, keep=keep)
     click.echo(json.dumps(text.as_fields(found), indent=2) if machine else text.after(found))
     sys.exit({comparison.BITS: 0, comparison.SCORES: 3, comparison.NOT: 1}[found.verdict])
 
@@ -327,18 +325,17 @@ def receipt(name: str, folder: Path, key: Path | None) -> None:
     """Write the receipt of NAME, an unlearned model (CONCEPT/METHOD/seedN).
 
     It says what was asked, on which data (by hash and count), and how that scored; `unpaint audit model NAME` must say
-    that all is verified.
+    that all is verified, and `unpaint reproduce NAME` find a commit to make it from.
     """
     from unpaint import receipt
-    from unpaint.audit import hashes
     from unpaint.lineage.manifest import sha256
+    from unpaint.receipt.folder import PAGE
     from unpaint.receipt.statement import NAME
 
     if key and key.resolve().is_relative_to(Path.cwd()):
         click.echo(f"note: {key} lies in this project; keep a private key where git cannot take it", err=True)
-    with hashes.index() as database:
-        receipt.write(name, folder, key, database)
-    click.echo(f"receipt: {folder}/{receipt.PAGE}; sha256 of {NAME}: {sha256(folder / NAME)}")
+    receipt.write(name, folder, key)
+    click.echo(f"receipt: {folder}/{PAGE}; sha256 of {NAME}: {sha256(folder / NAME)}")
     click.echo("signed; `unpaint verify` holds it against the public key." if key else "not signed: give a --key.")
 
 
@@ -376,26 +373,25 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
 def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
     """Write NAME, a model's file or CONCEPT/METHOD/seedN, as a folder that `DiffusionPipeline.from_pretrained` loads.
 
-    Its card has data and scores where `unpaint audit model NAME` says that all is verified; a receipt must say the
-    same.
+    Its card has data and scores where a receipt could be; one that goes along must be what the books give, and nothing
+    else in its folder.
     """
-    from unpaint.audit import hashes
     from unpaint.audit.model import MODEL
     from unpaint.receipt import statement
+    from unpaint.receipt.folder import hold
 
     model = next((path for path in (Path(name), Path(f"results/{name}{MODEL}")) if path.is_file()), None)
     if model is None:
         raise UserError(f"{name}: no file of a model, and no model of results/ (CONCEPT/METHOD/seedN)")
     told = None
     try:
-        with hashes.index() as database:
-            told = statement.state(str(model), database)
+        told = statement.state(str(model))
     except UserError as error:
         if as_crate or receipt:
             raise
         click.echo(f"note: the card names neither data nor scores: {error}", err=True)
-    if told and receipt and not statement.same(statement.read(receipt), told):
-        raise UserError(f"{receipt}: says otherwise of {name} than the books do; write a receipt anew")
+    if told and receipt:
+        hold(receipt, told)
     # it imports torch
     from unpaint.export import export
 

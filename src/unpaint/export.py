@@ -19,6 +19,7 @@ from unpaint.models.checkpoint import load, strip_paths
 from unpaint.models.denoiser import adapters_of
 from unpaint.models.families import find
 from unpaint.pipeline_card import pipeline_card
+from unpaint.receipt.folder import PARTS
 from unpaint.receipt.statement import NAME, subject_of
 
 
@@ -38,7 +39,7 @@ def export(
     Args:
         statement: of the model, as a receipt has it, for a card with data and scores. Without one the card is that
             beside the weights.
-        receipt: the folder of a receipt to go with it.
+        receipt: the folder of a receipt to go with it, which `hold` found to be of this statement.
         as_crate: whether to make the folder an RO-Crate; needs a statement, and the project.
 
     Raises:
@@ -79,7 +80,10 @@ def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receip
     digest = sha256(receipt / NAME) if receipt else None
     write_text(folder / "README.md", pipeline_card(statement, digest))
     if receipt:
-        shutil.copytree(receipt, folder / "receipt")
+        (folder / "receipt").mkdir()
+        for path in (receipt / part for part in PARTS):
+            if path.is_file():
+                shutil.copyfile(path, folder / "receipt" / path.name)
 
 
 def _insert(path: Path, manifest: Manifest) -> None:

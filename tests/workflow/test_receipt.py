@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +26,15 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 from rocrate.rocrate import ROCrate
 
-from tests.world import commit, environment, run
+from tests.world import COMMIT, commit, environment, run
 from unpaint import corpus
+from unpaint.audit.lock import blob_of
 from unpaint.errors import UserError
 from unpaint.export import export
 from unpaint.lineage import manifest
 from unpaint.lineage.manifest import sha256
 from unpaint.receipt import signature, statement
+from unpaint.reproduce.target import targets
 
 NAME = "seven/rgd/seed0"
 PLACE = f"results/{NAME}"
@@ -238,6 +245,25 @@ def test_another_key_or_another_set_of_files_fails(finished: Path, copied: Path,
     assert f"{copied / 'receipt.html'}: signed, and not here" in printed
 
 
+def test_a_link_to_a_receipt_is_followed_and_one_inside_is_named(
+    finished: Path, copied: Path, owner: Keys, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(copied)
+    assert verify(finished, tmp_path / "link", owner.public) == (0, "verified\n")
+    (copied / "receipt.html").rename(tmp_path / "page")
+    (copied / "receipt.html").symlink_to(tmp_path / "page")
+    os.mkfifo(copied / "more")
+    code, printed = verify(finished, copied, owner.public)
+    assert (code, printed.splitlines()) == (
+        1,
+        [
+            f"contradicted: {copied / 'more'}: is a pipe or device, and no file of the receipt",
+            f"contradicted: {copied / 'receipt.html'}: is a link to {tmp_path / 'page'}, and no file of the receipt",
+            "contradicted",
+        ],
+    )
+
+
 def test_what_is_not_verified_has_no_receipt(project: Path, owner: Keys, tmp_path: Path) -> None:
     def refused(name: str = NAME, *more: str) -> str:
         printed = run(project, "unpaint", "receipt", name, "--to", str(tmp_path / "none"), *more, fails=True)
@@ -267,6 +293,113 @@ def test_what_is_not_verified_has_no_receipt(project: Path, owner: Keys, tmp_pat
     assert (code, "receipt.json: not here, so this is no signed receipt" in printed) == (2, True)
 
 
+def swap(project: Path) -> None:
+    """The files of two methods' models, and in dvc.lock all but the names of these."""
+    for one, other in (
+        (f"results/{place.format('rgd')}", f"results/{place.format('rg')}")
+        for place in ("seven/{}/seed0", "judgements/seven.{}.seed0.parquet")
+    ):
+        (project / one).rename(project / "between")
+        (project / other).rename(project / one)
+        (project / "between").rename(project / other)
+    book = project / "dvc.lock"
+    held = yaml.safe_load(book.read_text())
+    for rule in ("unlearn", "samples", "evaluate"):
+        names = [f"{rule}@seven-{method}-0" for method in ("rgd", "rg")]
+        texts = [yaml.safe_dump(held["stages"][name]) for name in names]
+        held["stages"][names[0]] = yaml.safe_load(re.sub(r"(?<!method: )\brg\b", "rgd", texts[1]))
+        held["stages"][names[1]] = yaml.safe_load(re.sub(r"(?<!method: )\brgd\b", "rg", texts[0]))
+    book.write_text(yaml.safe_dump(held, sort_keys=False))
+
+
+def test_two_models_that_were_swapped_have_no_receipt(project: Path, tmp_path: Path) -> None:
+    swap(project)
+    commit(project, "swapped")
+    # the books of each file agree: it is the commit's own settings that do not
+    run(project, "unpaint", "audit", "model", NAME)
+    asked = ("unpaint", "receipt", NAME, "--to", str(tmp_path / "none"))
+    printed = run(project, *asked, fails=True)
+    assert f"{NAME}: no commit whose dvc.lock names it has the code, data and settings that made it" in printed
+    assert "params.yaml: methods.rgd" in printed
+    assert not (tmp_path / "none").exists()
+    again = run(project, "unpaint", "reproduce", NAME, "--last", fails=True)
+    assert again.partition("in the first")[0] == printed.partition("in the first")[0]
+
+
+def test_the_commit_is_the_one_that_a_reproduction_takes(project: Path, tmp_path: Path) -> None:
+    made = run(project, "git", "rev-parse", "HEAD").strip()
+    book = project / "dvc.lock"
+    book.write_text(book.read_text() + "# as if other models had come\n")
+    params = project / "params.yaml"
+    params.write_text(re.sub("(?m)^threads: 1", "threads: 2", params.read_text()))
+    commit(project, "later")
+    run(project, "unpaint", "receipt", NAME, "--to", str(tmp_path / "receipt"))
+    with contextlib.chdir(project), sqlite3.connect(":memory:") as database:
+        first = next(targets(NAME, database))
+    assert told(tmp_path / "receipt")["predicate"]["reproduce"]["commit"] == first.commit == made
+
+
+def test_a_commit_whose_books_say_otherwise_of_what_came_before_is_not_named(project: Path, tmp_path: Path) -> None:
+    """An older commit that names the same model, made from another corpus, which reproduce would take."""
+    book, whole = project / "dvc.lock", (project / "dvc.lock").read_text()
+    held = yaml.safe_load(whole)
+    for stage in held["stages"].values():
+        for one in (*stage.get("deps", []), *stage.get("outs", [])):
+            one["md5"] = "0" * 32 if one["path"] == "results/seven/images/forget.parquet" else one["md5"]
+    book.write_text(yaml.safe_dump(held, sort_keys=False))
+    run(project, "git", "add", "-A")
+    run(project, *COMMIT, "--amend", "-m", "another corpus")
+    book.write_text(whole)
+    commit(project, "made")
+    printed = run(project, "unpaint", "receipt", NAME, "--to", str(tmp_path / "none"), fails=True)
+    assert "says otherwise of encode@seven-forget than dvc.lock here" in printed
+
+
+def test_no_index_that_was_handed_over_is_believed(project: Path, tmp_path: Path) -> None:
+    """One that says of a changed dvc.lock and of a changed model what was true of them before."""
+    run(project, "unpaint", "audit", "model", NAME)
+    model, index = project / MODEL, project / ".dvc/tmp/unpaint-audit-1.sqlite"
+    content = model.read_bytes()
+    model.unlink()  # a file of its own, whatever DVC's cache links
+    model.write_bytes(flipped(content, -9))
+    with sqlite3.connect(index) as database:
+        found = model.stat()
+        stat = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} {found.st_dev}"
+        database.execute("UPDATE files SET stat = ? WHERE path = ?", (stat, MODEL))
+    run(project, "unpaint", "audit", "model", NAME)
+    kept = index.read_bytes()
+    asked = ("unpaint", "receipt", NAME, "--to", str(tmp_path / "none"))
+    assert f"{MODEL}: its content is not what dvc.lock names" in run(project, *asked, fails=True)
+    exported = ("unpaint", "export", NAME, "--to", str(tmp_path / "none"), "--ro-crate")
+    assert f"{MODEL}: its content is not what dvc.lock names" in run(project, *exported, fails=True)
+    assert index.read_bytes() == kept
+    # of a dvc.lock
+    model.write_bytes(content)
+    book = project / "dvc.lock"
+    before = blob_of(book.read_bytes())
+    held = yaml.safe_load(book.read_text())
+    (out,) = (one for one in held["stages"]["unlearn@seven-rgd-0"]["outs"] if one["path"] == MODEL)
+    out["md5"] = "0" * 32
+    book.write_text(yaml.safe_dump(held, sort_keys=False))
+    with sqlite3.connect(index) as database:
+        asked_of = (blob_of(book.read_bytes()), before)
+        database.execute("INSERT INTO locks SELECT ?, stages FROM locks WHERE blob = ?", asked_of)
+    commit(project, "another hash")
+    run(project, "unpaint", "audit", "model", NAME)
+    assert f"{MODEL}: its content is not what dvc.lock names" in run(project, *asked, fails=True)
+    again = run(project, "unpaint", "reproduce", NAME, "--last", fails=True)
+    assert f"samples@seven-rgd-0 read another {MODEL} than any stage of dvc.lock made" in again
+
+
+def test_a_shallow_clone_has_none(finished: Path, tmp_path: Path) -> None:
+    project = tmp_path / "shallow"
+    commit_of = run(finished, "git", "rev-parse", "HEAD").strip()
+    shutil.copytree(finished, project, symlinks=True)
+    (project / ".git/shallow").write_text(f"{commit_of}\n")
+    printed = run(project, "unpaint", "receipt", NAME, "--to", str(tmp_path / "none"), fails=True)
+    assert "this clone is shallow, and a receipt is of the whole history: git fetch --unshallow" in printed
+
+
 @pytest.fixture(scope="module")
 def exported(finished: Path, receipt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exports") / "a crate"
@@ -274,15 +407,51 @@ def exported(finished: Path, receipt: Path, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_an_export_takes_no_receipt_that_says_otherwise(finished: Path, receipt: Path, tmp_path: Path) -> None:
-    forged = tmp_path / "forged"
-    shutil.copytree(receipt, forged)
-    held = told(forged)
+def forge_scores(folder: Path) -> str:
+    held = told(folder)
     held["predicate"]["scores"]["model"]["RA"]["value"] = 0.925
-    (forged / "receipt.json").write_text(json.dumps(held))
-    asked = ("unpaint", "export", NAME, "--to", str(tmp_path / "exported"), "--receipt", str(forged))
-    assert f"forged: says otherwise of {NAME} than the books do" in run(finished, *asked, fails=True)
+    (folder / "receipt.json").write_text(json.dumps(held))
+    return "receipt.json: says otherwise than the books do"
+
+
+def forge_page(folder: Path) -> str:
+    path = folder / "receipt.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("digit: seven", "digit: three"), encoding="utf-8")
+    return "receipt.html: says otherwise than the books do"
+
+
+def add_file(folder: Path) -> str:
+    (folder / "more.txt").write_text("more")
+    return "more.txt: is no part of a receipt"
+
+
+def add_link(folder: Path) -> str:
+    (folder / "receipt.sig").unlink()
+    (folder / "receipt.sig").symlink_to(__file__)
+    return f"receipt.sig: is a link to {__file__}, and no file of the receipt"
+
+
+def take_signature_of_another(folder: Path) -> str:
+    path = folder / "receipt.sig"
+    held = json.loads(path.read_text())
+    payload = base64.b64decode(held["dsseEnvelope"]["payload"]).decode()
+    payload = payload.replace(sha256(folder / "receipt.html"), "0" * 64)
+    held["dsseEnvelope"]["payload"] = base64.b64encode(payload.encode()).decode()
+    path.write_text(json.dumps(held))
+    return "receipt.html: its content is not what was signed"
+
+
+@pytest.mark.parametrize("forge", [forge_scores, forge_page, add_file, add_link, take_signature_of_another])
+def test_an_export_takes_nothing_but_a_receipt_of_the_books(
+    forge: Callable[[Path], str], finished: Path, copied: Path, tmp_path: Path
+) -> None:
+    said = forge(copied)
+    asked = ("unpaint", "export", NAME, "--to", str(tmp_path / "exported"), "--receipt", str(copied))
+    assert f"{copied}/{said}" in run(finished, *asked, fails=True)
     assert not (tmp_path / "exported").exists()
+
+
+def test_an_export_of_no_model_is_refused(finished: Path, tmp_path: Path) -> None:
     printed = run(finished, "unpaint", "export", "seven/none/seed0", "--to", str(tmp_path / "exported"), fails=True)
     assert "seven/none/seed0: no file of a model, and no model of results/" in printed
 

@@ -211,7 +211,7 @@ def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
     """Read each list and dvc.lock that is named and not read yet; tell what of history cannot be read."""
     lists = {blob for (blob,) in database.execute("SELECT blob FROM places EXCEPT SELECT blob FROM lists")}
     books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT blob FROM locks") if blob}
-    for blob, content in _contents(lists | books, own):
+    for blob, content in contents(lists | books, own):
         try:
             if blob in books:
                 lock.take_in(content, database)
@@ -244,7 +244,7 @@ def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:
         raise UserError(f"a rows.tsv (blob {blob[:12]}) cannot be read; make its corpus again") from None
 
 
-def _contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
+def contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     """The content of blobs of git, or of the tree."""
     yield from ((blob, own[blob]) for blob in sorted(blobs) if blob in own)
     wanted = sorted(set(blobs) - set(own))

@@ -69,6 +69,15 @@ def contradictions(folder: Path, verifier: Verifier) -> list[str]:
     return []
 
 
+def unlike(folder: Path) -> list[str]:
+    """Which files of a folder are not those that its signature lists, whoever made it; none without a signature."""
+    path = folder / NAME
+    try:
+        return _changed(folder, path) if path.is_file() else []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return [f"{path}: not a signature of a receipt"]
+
+
 @contextmanager
 def _refusing(what: str, remedy: str) -> Iterator[None]:
     """Say in words that the package is not installed, or that it takes no such key."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from unpaint import tombstones
 from unpaint.audit import lock
 from unpaint.audit.books import Books, Found
 from unpaint.audit.hashes import Hashes
+from unpaint.audit.lock import Entry
 from unpaint.audit.model import MODEL, audit
 from unpaint.audit.text import verdict
 from unpaint.corpus import read_json
@@ -36,18 +39,22 @@ ORIGINS = {"render": "painted by the base model", "world": "pictures of the worl
 """Where a set's pictures come from, by the setting `images`; a folder is the user's own."""
 
 
-def state(name: str, database: sqlite3.Connection) -> dict[str, Any]:
-    """The statement of a model of this project.
+def state(name: str) -> dict[str, Any]:
+    """The statement of a model of this project, every file of which is read for it.
 
     Args:
         name: CONCEPT/METHOD/seedN, or its file.
-        database: the index of audits.
 
     Raises:
         UserError: an audit of it does not end in "verified"; it is no unlearned model, or has no scores; dvc.lock is
-            not committed as it is.
+            not committed as it is, or no commit has the code, data and settings that it names; this clone is shallow.
     """
-    short = _short(name)
+    # an index of audits may have been handed over with the project, and say what it likes
+    with closing(sqlite3.connect(":memory:")) as database:
+        return _state(_short(name), database)
+
+
+def _state(short: str, database: sqlite3.Connection) -> dict[str, Any]:
     found = audit(short, database)
     if verdict(found) != "verified":
         raise UserError(f"{short}: {_first(found)}; a receipt is of what is verified: unpaint audit model {short}")
@@ -72,7 +79,7 @@ def state(name: str, database: sqlite3.Connection) -> dict[str, Any]:
             "scores": _scores(made, metrics, scoring) | {"files": _files(scoring, known, hashes)},
             "run": {**_of(made[model], CODE), **_times(made[model]), "environment": _of(made[model], ENVIRONMENT)},
             "unknown": _unknown(found),
-            "reproduce": {"commit": _commit(found, Books(entries, database)), "command": f"unpaint reproduce {short}"},
+            "reproduce": {"commit": _commit(short, found, database), "command": f"unpaint reproduce {short}"},
         },
     }
 
@@ -93,12 +100,6 @@ def subject_of(statement: Any) -> tuple[str, str]:
         return str(subject["name"]), str(subject["digest"]["sha256"])
     except (KeyError, TypeError, ValueError):
         raise UserError("not a statement of an unlearning") from None
-
-
-def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two statements say the same, whichever commit they name: dvc.lock may have gained other models."""
-    told = [{**each, "predicate": {**each["predicate"], "reproduce": None}} for each in (one, other)]
-    return told[0] == told[1]
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -260,15 +261,40 @@ def _unknown(found: Sequence[Found]) -> list[str]:
     return sorted(told)
 
 
-def _commit(found: Sequence[Found], books: Books) -> str:
-    """The commit whose dvc.lock names the model and all that it was made from."""
-    for one in found:
-        if books.committed.get(one.entry.name) != one.entry:
+def _commit(short: str, found: Sequence[Found], database: sqlite3.Connection) -> str:
+    """The commit that `unpaint reproduce` would take, if its dvc.lock says what the audit has held together."""
+    # it imports DVC
+    from unpaint.reproduce.agreement import agreeing
+
+    if git("rev-parse", "--is-shallow-repository").strip() == "true":
+        raise UserError("this clone is shallow, and a receipt is of the whole history: git fetch --unshallow")
+    entries = {one.entry.name: one.entry for one in found}
+    committed = Books(entries, database).committed
+    for name, entry in entries.items():
+        if committed.get(name) != entry:
             raise UserError(
-                f"dvc.lock: what it says of {one.entry.name} is not committed; a receipt names the commit whose "
-                "dvc.lock has the model: git add dvc.lock results, and commit"
+                f"dvc.lock: what it says of {name} is not committed; a receipt names the commit whose dvc.lock has the "
+                "model: git add dvc.lock results, and commit"
             )
-    return git("log", "-1", "--format=%H", "--", str(lock.PATH)).strip()
+    with agreeing(short, database, last=False) as agreed:
+        target = agreed.target
+    own, there = {entry.name for entry in target.own}, {entry.name: entry for entry in target.stages}
+    for name, entry in entries.items():
+        before = there.get(name)
+        if before is None or _told(before, own) != _told(entry, own):
+            raise UserError(
+                f"{short}: commit {target.commit[:12]}, the first that has what its dvc.lock says the model was made "
+                f"with, says otherwise of {name} than dvc.lock here; check that commit out for its receipt, or make "
+                "the model with what is committed (dvc repro), and commit"
+            )
+    return target.commit
+
+
+def _told(entry: Entry, own: Collection[str]) -> Entry:
+    """What a receipt states of a stage: of a model's `own` all; of those before not the run that made these bits."""
+    if entry.name in own:
+        return entry
+    return replace(entry, code="", outs={path: digest for path, digest in entry.outs.items() if path != entry.note})
 
 
 def _files(stages: Sequence[Found], known: Collection[str], hashes: Hashes) -> dict[str, str]:
@@ -281,11 +307,29 @@ def _files(stages: Sequence[Found], known: Collection[str], hashes: Hashes) -> d
     for one in stages:
         # a user's own pictures are in the lists of rows, file by file
         brought = {digest for role, digest in _inputs(one).items() if role != "pictures"}.difference(known)
-        for place in (Path(path) for path in one.entry.deps if brought and not path.startswith("results/")):
-            for path in hashes.files(place) if place.is_dir() else [place]:
-                if (digest := hashes.of(path).sha256) in brought:
-                    files[path.as_posix()] = digest
+        for path in _brought(one) if brought else ():
+            if (digest := hashes.of(path).sha256) in brought:
+                files[path.as_posix()] = digest
     return dict(sorted(files.items()))
+
+
+def _brought(one: Found) -> Iterator[Path]:
+    """The files outside results/ that a stage read by name: dvc.lock's; of a folder there, its settings'."""
+    named = {Path(text) for text in _texts(_settings(one))}
+    if _stage(one) == "images":
+        named.add(tombstones.of_concept(Path(next(iter(one.entry.outs))).parts[1]))
+    for place in (Path(path) for path in one.entry.deps if not path.startswith("results/")):
+        found = (path for path in named if path.is_relative_to(place)) if place.is_dir() else [place]
+        yield from (path for path in found if path.is_file())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in settings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | Sequence):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 def _made_by(found: Sequence[Found], stage: str) -> list[Found]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from unpaint import tombstones
 from unpaint.audit.hashes import Hashes
-from unpaint.errors import UserError, some
-from unpaint.lineage.engines import repository
 from unpaint.reproduce import clone as clones
 from unpaint.reproduce import comparison, environment, text
+from unpaint.reproduce.agreement import agreeing
 from unpaint.reproduce.comparison import ScorePair, Scores, Stage
 from unpaint.reproduce.environment import Environment
-from unpaint.reproduce.target import Target, targets
+from unpaint.reproduce.target import Target
 
 METRICS = "metrics.json"
 
@@ -44,13 +44,12 @@ class Reproduction:
     kept: Path | None
 
 
-def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool, keep: Path | None) -> Reproduction:
+def reproduce(name: str, cores: int, *, last: bool, keep: Path | None) -> Reproduction:
     """Make a model again, with all that it was made from, and compare each file with what dvc.lock names.
 
     Args:
         name: CONCEPT/METHOD/seedN with its scores; a file of results/ or a stage without; or a copy of a model, from
             any commit.
-        database: the index of audits.
         last: make only its own stages again (the unlearning, its pool, its scores), from what is in DVC's cache.
         keep: a new folder for the clone; else it is deleted.
 
@@ -58,37 +57,20 @@ def reproduce(name: str, database: sqlite3.Connection, cores: int, *, last: bool
         UserError: no commit names it, or none with the code and settings that made it; what it is made from is not
             here; a stage failed.
     """
-    found = targets(name, database)
-    with repository() as repo:
-        cache = Path(repo.cache.local_cache_dir)
-    with clones.clone(keep) as folder:
+    # an index that was handed over could name other books than git has
+    with closing(sqlite3.connect(":memory:")) as database, agreeing(name, database, last=last, keep=keep) as agreed:
+        target, folder, cache = agreed
         hashes = Hashes(database)
-        made_here = Hashes(sqlite3.connect(":memory:"))  # of files that are gone soon
-        target = _agreeing(name, found, folder, cache, last=last)
         wanted = target.own if last else target.stages
-        recorded = _scores(target, folder, made_here)
+        recorded = _scores(target, folder, hashes)
         known = environment.compare(wanted, folder, cache, hashes)
         print(text.before(name, target.commit, wanted, known, _withdrawn_since(folder, target)), file=sys.stderr)
-        clones.prepare(folder, target, cache, made_here, last=last)
+        clones.prepare(folder, target, cache, hashes, last=last)
         clones.make(folder, target, cores, last=last)
-        compared = comparison.stages(wanted, folder, made_here)
+        compared = comparison.stages(wanted, folder, hashes)
         scores = comparison.pair_scores(recorded, _scores(target, folder)) if recorded else {}
         verdict = comparison.verdict(compared, scores, due=known.due)
         return Reproduction(name, verdict, target.commit, compared, scores, known, keep and folder)
-
-
-def _agreeing(name: str, found: Sequence[Target], folder: Path, cache: Path, *, last: bool) -> Target:
-    """The first of some targets whose commit has what its dvc.lock says that the stages were made with; checked out."""
-    told: list[str] = []
-    for target in found:
-        stages = target.own if last else target.stages
-        if not (other := clones.check_out(folder, target, stages, cache)):
-            return target
-        told = told or [f"{target.commit[:12]}: {some(other, 5)}"]
-    raise UserError(
-        f"{name}: no commit whose dvc.lock names it has the code, data and settings that made it, by that file; in "
-        f"the oldest, {told[0]}. Commit what it was made with, or make it with what is committed (dvc repro)"
-    )
 
 
 def _withdrawn_since(folder: Path, target: Target) -> int:

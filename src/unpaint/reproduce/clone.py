@@ -64,9 +64,13 @@ def check_out(folder: Path, target: Target, stages: Sequence[Entry], cache: Path
         read = {path for entry in stages for path in entry.deps if not path.startswith(RESULTS)}
         kept = [path for path in Path().rglob("*.dvc") if path.is_file() and any(map(path.is_relative_to, read))]
         _bring(repo, list(map(str, kept)), target.commit)
-        changed = repo.status(targets=[entry.name for entry in stages])
-    found = {place: None for told in changed.values() for place in _changed(told)}
-    return [*found, *target.broken]
+        # `repo.status` of some stages parses dvc.lock for each of them
+        known = {stage.addressing: stage for stage in repo.index.stages}
+        gone = [f"dvc.yaml: no stage {entry.name}" for entry in stages if entry.name not in known]
+        with repo.lock:
+            told = [known[entry.name].status() for entry in stages if entry.name in known]
+    found = {place: None for each in told for changes in each.values() for place in _changed(changes)}
+    return [*gone, *found, *target.broken]
 
 
 def prepare(folder: Path, target: Target, cache: Path, hashes: Hashes, *, last: bool) -> None:

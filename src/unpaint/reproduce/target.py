@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.audit.model import roots_of
 from unpaint.errors import UserError
-from unpaint.lineage.git import commits, git
+from unpaint.lineage.git import content, git
 
 MATTERS = ("dvc.lock", "dvc.yaml", "params.yaml", "Snakefile", "src", "workflow", "data", "requirements.lock")
 """What tells two commits apart, to a stage."""
@@ -57,8 +58,10 @@ class Target:
         return found
 
 
-def targets(name: str, database: sqlite3.Connection) -> list[Target]:
-    """A model in every commit whose dvc.lock names its hashes; the oldest first, as that is nearest to its making.
+def targets(name: str, database: sqlite3.Connection) -> Iterator[Target]:
+    """A model in every commit whose dvc.lock names its hashes; the nearest to its making first.
+
+    Those are first whose dvc.lock names its run notes as well, if this project's does, and then the oldest.
 
     Args:
         name: as of an audit; or a file elsewhere, which is looked for in every commit by its content.
@@ -66,54 +69,77 @@ def targets(name: str, database: sqlite3.Connection) -> list[Target]:
     Raises:
         UserError: no dvc.lock names it, or only one that is not committed.
     """
-    data.take_in(commits(), database)
-    wanted = _wanted(name, database)
-    books = dict(database.execute("SELECT version, lock FROM versions").fetchall())
-    fit: dict[str, list[Entry]] = {}
-    for blob in _naming(next(iter(wanted.values())), database):
-        entries = lock.load(blob, database)
-        if wanted.items() <= {out for entry in entries.values() for out in entry.outs.items()}:
-            fit[blob] = list(entries.values())
-    order = git("log", "--all", "HEAD", "--full-history", "--reverse", "--format=%H", "--", *MATTERS).split()
-    found = [_target(commit, fit[books[commit]], wanted) for commit in order if books.get(commit) in fit]
-    if not found:
-        raise UserError(f"{name}: no commit's dvc.lock names its hash; git add dvc.lock results, and commit them first")
-    return found
-
-
-def _wanted(name: str, database: sqlite3.Connection) -> dict[str, str]:
-    """The md5 of each output of a model, by path; of no run note."""
-    place = Path(name).absolute()
-    if place.is_file() and not place.is_relative_to(Path.cwd() / RESULTS):
-        own = _by_content(name, database)
-    else:
-        entries = lock.read(database)
-        own = roots_of(entries, Books(makers(entries.values()), database), name)
-    outs = {path: digest for entry in own for path, digest in entry.outs.items()}
-    wanted = {path: digest for path, digest in outs.items() if not path.endswith(NOTE)}
+    books = _books()
+    outs = {out for entry in _own(name, books, database) for out in entry.outs.items()}
+    wanted = dict(out for out in outs if not out[0].endswith(NOTE))
     if not wanted:
         raise UserError(f"{name}: dvc.lock names no output of it; `unpaint record` what was made")
-    return wanted
+    # to parse a dvc.lock takes a hundred times as long as to see whether a hash is in it
+    naming, noting = _naming(wanted.values(), books.values()), _naming(dict(outs).values(), books.values())
+    order = sorted((commit for commit in books if books[commit] in naming), key=lambda one: books[one] not in noting)
+    if not order:
+        raise unnamed(name)
+    return _fitting(order, books, wanted, database)
 
 
-def _by_content(name: str, database: sqlite3.Connection) -> list[Entry]:
-    """The stages of the model that a file is a copy of, by any dvc.lock of the clone."""
+def unnamed(name: str) -> UserError:
+    """What is said of a model that no commit has."""
+    return UserError(f"{name}: no commit's dvc.lock names its hash; git add dvc.lock results, and commit them first")
+
+
+def _fitting(
+    order: Iterable[str], books: Mapping[str, str], wanted: Mapping[str, str], database: sqlite3.Connection
+) -> Iterator[Target]:
+    for commit in order:
+        entries = _load(books[commit], database)
+        if wanted.items() <= {out for entry in entries for out in entry.outs.items()}:
+            yield _target(commit, entries, wanted)
+
+
+def _books() -> dict[str, str]:
+    """The blob of each commit's dvc.lock, the oldest first; of those that differ in what matters to a stage."""
+    order = git("log", "--all", "HEAD", "--full-history", "--reverse", "--format=%H", "--", *MATTERS).split()
+    found = {commit: git("ls-tree", commit, "--", str(lock.PATH)).split() for commit in order}
+    return {commit: told[2] for commit, told in found.items() if told}
+
+
+def _naming(digests: Iterable[str], blobs: Iterable[str]) -> set[str]:
+    """The dvc.locks, by their blobs, in which each of some hashes stands somewhere."""
+    wanted = [digest.encode() for digest in digests]
+    return {blob for blob, held in data.contents(set(blobs), {}) if all(digest in held for digest in wanted)}
+
+
+def _load(blob: str, database: sqlite3.Connection) -> list[Entry]:
+    """The stages of a dvc.lock of git; none of one that cannot be read."""
+    try:
+        return list(lock.load(lock.take_in(content("cat-file", "blob", blob), database), database).values())
+    except UserError:  # one with the marks of a merge, say
+        return []
+
+
+def _own(name: str, books: Mapping[str, str], database: sqlite3.Connection) -> list[Entry]:
+    """The stages of a model, by this project's dvc.lock; of a copy of one, by any."""
+    place = Path(name).absolute()
+    if place.is_file() and not place.is_relative_to(Path.cwd() / RESULTS):
+        return _by_content(name, books, database)
+    entries = lock.read(database)
+    return roots_of(entries, Books(makers(entries.values()), database), name)
+
+
+def _by_content(name: str, books: Mapping[str, str], database: sqlite3.Connection) -> list[Entry]:
+    """The stages of the model that a file is a copy of."""
     digest = Hashes(database).of(Path(name)).md5
-    for blob in _naming(digest, database):
-        entries = lock.load(blob, database)
-        for path in (path for entry in entries.values() for path, md5 in entry.outs.items() if md5 == digest):
+    here = list(lock.read(database).values()) if lock.PATH.is_file() else []
+    naming = _naming([digest], books.values())
+    history = (_load(blob, database) for blob in dict.fromkeys(books.values()) if blob in naming)
+    for entries in itertools.chain([here], history):
+        for path in (path for entry in entries for path, md5 in entry.outs.items() if md5 == digest):
             beside = f"{Path(path).parent.as_posix()}/"
-            return [entry for entry in entries.values() if any(out.startswith(beside) for out in entry.outs)]
+            return [entry for entry in entries if any(out.startswith(beside) for out in entry.outs)]
     raise UserError(
         f"{name}: no dvc.lock of this clone names such content (md5 {digest}), in no commit; if its commit is "
         "elsewhere, `git fetch` it"
     )
-
-
-def _naming(digest: str, database: sqlite3.Connection) -> Iterator[str]:
-    """Every dvc.lock, by its blob, that has a hash somewhere."""
-    query = "SELECT blob FROM locks WHERE instr(stages, ?) ORDER BY blob"
-    return (blob for (blob,) in database.execute(query, (digest,)).fetchall())
 
 
 def _target(commit: str, entries: Iterable[Entry], wanted: Mapping[str, str]) -> Target:
