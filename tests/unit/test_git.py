@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+from unpaint.audit.data import contents
+from unpaint.audit.lock import blob_of
 from unpaint.errors import UserError
 from unpaint.lineage.git import commits, content, git
 from unpaint.lineage.note import _dirty
@@ -37,6 +39,8 @@ def test_an_object_that_was_replaced_is_the_one_that_was_committed(repository):
     (repository / "b").write_text("forged")
     git("replace", git("rev-parse", "HEAD:a").strip(), git("hash-object", "-w", "b").strip())
     assert content("show", "HEAD:a") == b"as it was"
+    blob = blob_of(b"as it was")
+    assert list(contents([blob], {})) == [(blob, b"as it was")]
 
 
 @pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])

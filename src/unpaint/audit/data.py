@@ -17,7 +17,7 @@ from pathlib import Path
 from unpaint.audit import lock
 from unpaint.audit.lock import Entry, blob_of, descent
 from unpaint.errors import UserError
-from unpaint.lineage.git import commits, git
+from unpaint.lineage.git import GIT, commits, git, here
 from unpaint.lineage.rows import listed
 
 TREE = ""
@@ -250,10 +250,11 @@ def contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str,
     wanted = sorted(set(blobs) - set(own))
     if not wanted:
         return
-    with subprocess.Popen(
-        ["git", "cat-file", "--batch"],  # noqa: S607
+    with subprocess.Popen(  # noqa: S603
+        [*GIT, "cat-file", "--batch"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=here(),
     ) as asked:
         assert asked.stdin
         assert asked.stdout
