@@ -283,7 +283,7 @@ def test_what_is_not_verified_has_no_receipt(project: Path, owner: Keys, tmp_pat
     commit(project, "the books again")
     (project / "results/world.parquet").unlink()
     printed = refused()
-    assert f"{NAME}: missing: results/world.parquet (dvc checkout results/world.parquet brings it)" in printed
+    assert f"{NAME}: missing: results/world.parquet (dvc checkout results/world.parquet)" in printed
     assert f"unpaint audit model {NAME}" in printed
     path = project / PLACE / "metrics.json"
     path.write_text(path.read_text().replace('"value": 1.0', '"value": 0.99'))

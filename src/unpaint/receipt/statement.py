@@ -124,7 +124,7 @@ def _short(name: str) -> str:
 def _first(found: Sequence[Found]) -> str:
     """The first finding of an audit that did not end well."""
     told = [f"contradicted: {text}" for one in found for text in one.contradictions]
-    told += [f"missing: {path} ({remedy} brings it)" for one in found for path, remedy in one.missing.items()]
+    told += [f"missing: {path} ({remedy})" for one in found for path, remedy in one.missing.items()]
     return told[0]
 
 

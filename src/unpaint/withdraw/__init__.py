@@ -58,6 +58,7 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
     if concept not in (None, *params.concepts):
         raise UserError(f"--concept: {concept} is none of {', '.join(params.concepts)}")
     written = find(query, why, concept, params, database) if query else {}
+    database.commit()  # else no audit could keep its index while the engine is asked
     every = {path: [*tombstones.read(path), *new] for path, new in written.items()}
     _refuse_emptying(every, params)
     for path, stones in every.items():
