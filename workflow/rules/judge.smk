@@ -15,6 +15,7 @@ rule judge:
         code=code(
             "stages/judge.py",
             "sources.py",
+            "intact.py",
             "train/judge.py",
             "train/tower.py",
             "train/easel.py",

@@ -11,6 +11,7 @@ rule propose:
             "stages/propose.py",
             "language.py",
             "sources.py",
+            "intact.py",
             "diversify/llm.py",
             "diversify/grammar.py",
             "models/checkpoint.py",

@@ -16,6 +16,7 @@ rule world:
             "worlds",
             "folder.py",
             "sources.py",
+            "intact.py",
             "models/checkpoint.py",
             "corpus.py",
             "tombstones.py",
