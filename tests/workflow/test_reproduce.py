@@ -97,9 +97,9 @@ def test_the_unlearning_alone_is_repeated_bit_by_bit(project: Path, reproduce: R
     assert stats(project) == before
     assert "tombstones that the commit does not have: 1;" in found["before"]
     assert found["verdict"] == "reproduced bit by bit"
-    assert {stage["name"] for stage in found["stages"]} == {
+    assert [stage["name"] for stage in found["stages"]] == [
         f"{rule}@seven-rgd-0" for rule in ("unlearn", "samples", "evaluate")
-    }
+    ]
     assert all(stage["compared"] >= 2 and stage["inputs"] for stage in found["stages"])
     metrics = json.loads((project / f"results/{NAME}/metrics.json").read_text())
     for name, pair in found["scores"].items():

@@ -30,7 +30,7 @@ class Target:
 
     Attributes:
         stages: all that it was made from and itself, each after those that it reads.
-        own: those that are its own: what made it, and what it was scored by.
+        own: those that are its own: what made it, and what it was scored by; in the same order.
     """
 
     commit: str
@@ -70,12 +70,12 @@ def targets(name: str, database: sqlite3.Connection) -> Iterator[Target]:
         UserError: no dvc.lock names it, or only one that is not committed.
     """
     books = _books()
-    outs = {out for entry in _own(name, books, database) for out in entry.outs.items()}
-    wanted = dict(out for out in outs if not out[0].endswith(NOTE))
+    outs = {path: digest for entry in _own(name, books, database) for path, digest in entry.outs.items()}
+    wanted = {path: digest for path, digest in outs.items() if not path.endswith(NOTE)}
     if not wanted:
         raise UserError(f"{name}: dvc.lock names no output of it; `unpaint record` what was made")
     # to parse a dvc.lock takes a hundred times as long as to see whether a hash is in it
-    naming, noting = _naming(wanted.values(), books.values()), _naming(dict(outs).values(), books.values())
+    naming, noting = _naming(wanted.values(), books.values()), _naming(outs.values(), books.values())
     order = sorted((commit for commit in books if books[commit] in naming), key=lambda one: books[one] not in noting)
     if not order:
         raise unnamed(name)
@@ -144,10 +144,11 @@ def _by_content(name: str, books: Mapping[str, str], database: sqlite3.Connectio
 
 def _target(commit: str, entries: Iterable[Entry], wanted: Mapping[str, str]) -> Target:
     made = makers(entries)
-    own = list({made[path].name: made[path] for path in wanted}.values())
-    line = {name: entry for name, (entry, _) in ancestry(own, made).items()}
+    own = {made[path].name for path in wanted}
+    line = {name: entry for name, (entry, _) in ancestry([made[path] for path in wanted], made).items()}
     graph = {
         name: [one.name for path in entry.deps if (one := maker(path, made)) and one.name in line]
         for name, entry in line.items()
     }
-    return Target(commit, [line[name] for name in TopologicalSorter(graph).static_order()], own)
+    stages = [line[name] for name in TopologicalSorter(graph).static_order()]
+    return Target(commit, stages, [entry for entry in stages if entry.name in own])
