@@ -327,6 +327,11 @@ def test_the_judge_stands_beside_the_scores(made: tuple[list[Path], str]) -> Non
     assert "digit <b>98.7 %</b>" in made[1]
 
 
+def test_what_ra_counts_is_said_where_the_marks_are_of_everything(made: tuple[list[Path], str]) -> None:
+    assert "of the pictures that ask for something else show the digit they ask for" in made[1]
+    assert "did not get all it asks for (RA counts the digit alone)" in made[1]
+
+
 def test_worse_than_the_base_model_is_said_in_words(made: tuple[list[Path], str]) -> None:
     assert '<span class="tag bad">worse</span>' in made[1]
 

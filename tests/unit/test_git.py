@@ -43,14 +43,17 @@ def test_an_object_that_was_replaced_is_the_one_that_was_committed(repository):
     assert list(contents([blob], {})) == [(blob, b"as it was")]
 
 
-@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
-def test_a_source_that_git_was_told_not_to_look_at_makes_a_run_dirty(repository, flag):
+@pytest.mark.parametrize(
+    "flags", [["--skip-worktree"], ["--assume-unchanged"], ["--skip-worktree", "--assume-unchanged"]]
+)
+def test_a_source_that_git_was_told_not_to_look_at_makes_a_run_dirty(repository, flags):
     (repository / "src").mkdir()
     (repository / "src/code.py").write_text("1")
     git("add", "src")
     git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "one")
     assert _dirty() is False
-    git("update-index", flag, "src/code.py")
+    for flag in flags:
+        git("update-index", flag, "src/code.py")
     (repository / "src/code.py").write_text("2")
     assert _dirty() is True
     # a sparse checkout has it not at all

@@ -123,12 +123,9 @@ def _dirty() -> bool | None:
     # results are what stages write: they make no commit dirty; a source that was never added does
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
     added = _git("ls-files", "--others", "--exclude-standard", "--", ":/src", ":/workflow", ":/data", ":/*.yaml")
-    # and one that git was told not to look at, if it is there
-    hidden = (
-        line[2:]
-        for line in (_git("ls-files", "-vz", "--", ":/src", ":/workflow") or "").split("\0")
-        if line[:1] in "Sh"
-    )
+    # and one that git was told not to look at (lower case is to assume it unchanged, S to skip it), if it is there
+    known = (_git("ls-files", "-vz", "--", ":/", ":!/results") or "").split("\0")
+    hidden = (line[2:] for line in known if line[:1] == "S" or line[:1].islower())
     return None if changed is None or added is None else bool(changed or added or any(map(os.path.exists, hidden)))
 
 

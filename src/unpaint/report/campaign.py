@@ -256,12 +256,14 @@ def verdict(concept: Concept) -> dict[str, str]:
     ua, ra = means[method]
     base_ua, base_ra = (_percent(concept.base.score(key)["value"]) for key in ("UA", "RA"))
     seeds = f", mean of {len(models)} seeds" if len(models) > 1 else ""
+    asked = _listed(list(dict.fromkeys(dimension for dimension, _ in concept.targets)))
     others = "; ".join(f"{name} {ua} and {ra}" for name, (ua, ra) in means.items() if name != method)
     return {
         "head": f"\N{LEFT DOUBLE QUOTATION MARK}{values}\N{RIGHT DOUBLE QUOTATION MARK} {_outcome(models)}.",
         "text": (
             f"After {method}{seeds}, {ua} of the pictures that ask for it no longer show it (base model: {base_ua}), "
-            f"and {ra} of the pictures that ask for something else are right (base model: {base_ra})."
+            f"and {ra} of the pictures that ask for something else show the {asked} they ask for "
+            f"(base model: {base_ra})."
         ),
         "others": f"The other methods: {others}." if others else "",
     }
