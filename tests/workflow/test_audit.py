@@ -651,6 +651,10 @@ def test_a_commit_that_cannot_be_read_is_passed_over(project: Path) -> None:
     (project / "dvc.lock").write_text("<<<<<<< ours\n" + whole)
     assert "YAML file structure is corrupted; restore it from git" in run(project, "unpaint", "restore", fails=True)
     replace(project / "results/seven/images/retain.rows.tsv", b"")
+    told = "results/seven/images/retain.rows.tsv: not a list of rows that can be read; git checkout -- results/seven/"
+    (project / "dvc.lock").write_text(whole)
+    assert told in run(project, "unpaint", "audit", "data", image, fails=True)
+    (project / "dvc.lock").write_text("<<<<<<< ours\n" + whole)
     commit(project, "broken")
     run(project, "git", "revert", "--no-edit", "HEAD")
     for _ in range(2):  # also once the index has it

@@ -27,10 +27,10 @@ from unpaint.errors import UserError
 from unpaint.lineage import manifest
 from unpaint.lineage.git import commits, git
 from unpaint.lineage.manifest import Manifest
+from unpaint.lineage.rows import LIST
 
 CARRIERS = (".safetensors", ".parquet")
 """Files of a stage that carry a manifest; JSON files may."""
-LIST = ".rows.tsv"
 LISTS = ("compare", "report")
 """Stages whose settings are lists made of params.yaml's sections, so that no value of dvc.lock stands in them."""
 CALLED = {"methods": "method", "models": "model", "proposals": "proposal", "grammars": "grammar"}
@@ -123,15 +123,14 @@ class Books:
         place = place_of(self.cache, digest)
         due = {path: digest}
         if digest.endswith(".dir"):
-            if not place.is_file() or f"{self.hashes.of(place).md5}.dir" != digest:
+            if not place.is_file() or self.hashes.is_rotten(place):
                 return ""
             try:
                 due = {path / one["relpath"]: str(one["md5"]) for one in json.loads(place.read_bytes())}
             except (ValueError, TypeError, KeyError):  # none of DVC's
                 return ""
-        places = ((file, place_of(self.cache, md5), md5) for file, md5 in due.items())
-        rotten = [(file, kept) for file, kept, md5 in places if kept.is_file() and self.hashes.of(kept).md5 != md5]
-        if rotten:
+        places = ((file, place_of(self.cache, md5)) for file, md5 in due.items())
+        if rotten := [(file, kept) for file, kept in places if self.hashes.is_rotten(kept)]:
             # the file as well: DVC takes it for what it checked out
             gone = shlex.join([name for file, kept in rotten for name in (lock.path_of(str(kept)), str(file))])
             return (

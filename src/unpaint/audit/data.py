@@ -18,7 +18,7 @@ from unpaint.audit import lock
 from unpaint.audit.lock import Entry, blob_of, descent
 from unpaint.errors import UserError
 from unpaint.lineage.git import GIT, commits, git, here
-from unpaint.lineage.rows import listed
+from unpaint.lineage.rows import LIST, listed, unreadable
 
 TREE = ""
 """Stands for the working tree among the commits."""
@@ -183,7 +183,7 @@ def take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
         database.execute("DELETE FROM places WHERE version = ?", (gone,))
     database.execute("DELETE FROM versions WHERE version = ?", (TREE,))
     database.execute("DELETE FROM places WHERE version = ?", (TREE,))
-    files = [path for path in [lock.PATH, *sorted(Path("results").rglob("*.rows.tsv"))] if path.is_file()]
+    files = [path for path in [lock.PATH, *sorted(Path("results").rglob(f"*{LIST}"))] if path.is_file()]
     here = {path.as_posix(): path.read_bytes() for path in files}
     blobs = {path: blob_of(content) for path, content in here.items()}
     _place(database, TREE, blobs)
@@ -195,7 +195,7 @@ def _listed(commit: str) -> dict[str, str]:
     found = {}
     for line in git("ls-tree", "-r", "-z", commit, "--", "results", str(lock.PATH)).split("\0"):
         head, _, path = line.partition("\t")
-        if path == str(lock.PATH) or path.endswith(".rows.tsv"):
+        if path == str(lock.PATH) or path.endswith(LIST):
             found[path] = head.split()[2]
     return found
 
@@ -209,14 +209,17 @@ def _place(database: sqlite3.Connection, version: str, blobs: dict[str, str]) ->
 
 def _read(database: sqlite3.Connection, own: dict[str, bytes]) -> list[str]:
     """Read each list and dvc.lock that is named and not read yet; tell what of history cannot be read."""
-    lists = {blob for (blob,) in database.execute("SELECT blob FROM places EXCEPT SELECT blob FROM lists")}
+    # of history first, so that one that is in the tree is called by its path there
+    unread = "SELECT blob, path FROM places WHERE blob NOT IN (SELECT blob FROM lists) ORDER BY version DESC"
+    lists = dict(database.execute(unread).fetchall())
     books = {blob for (blob,) in database.execute("SELECT lock FROM versions EXCEPT SELECT blob FROM locks") if blob}
-    for blob, content in contents(lists | books, own):
+    for blob, content in contents({*lists, *books}, own):
         try:
             if blob in books:
                 lock.take_in(content, database)
             else:
-                database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", _rows(blob, content))
+                rows = _rows(blob, content, lists[blob])
+                database.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
                 database.execute("INSERT INTO lists VALUES (?, ?)", (blob, md5))
         except UserError:
@@ -236,12 +239,11 @@ def digest_of(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()
 
 
-def _rows(blob: str, content: bytes) -> list[tuple[str | int, ...]]:
+def _rows(blob: str, content: bytes, path: str) -> list[tuple[str | int, ...]]:
     try:
-        rows = listed(content.decode())
-        return [(blob, int(row["row"]), *(row.get(name, "") for name in COLUMNS)) for row in rows]
+        return [(blob, int(row["row"]), *(row.get(name, "") for name in COLUMNS)) for row in listed(content, path)]
     except (ValueError, KeyError):
-        raise UserError(f"a rows.tsv (blob {blob[:12]}) cannot be read; make its corpus again") from None
+        raise unreadable(path) from None
 
 
 def contents(blobs: Iterable[str], own: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:

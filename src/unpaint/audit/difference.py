@@ -15,7 +15,7 @@ from unpaint.audit.books import Found
 from unpaint.audit.model import audits
 from unpaint.errors import UserError
 from unpaint.lineage.note import CODE, ENVIRONMENT
-from unpaint.lineage.rows import listed
+from unpaint.lineage.rows import LIST, read_listed
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def _rows(stage: str, one: Found, other: Found) -> list[Difference]:
 def _pictures(found: Found) -> set[str]:
     if found.note["manifest"]["stage"] not in ("images", "world"):
         return set()
-    lists = (Path(path) for path in found.entry.outs if path.endswith(".rows.tsv"))
-    return {row["image_sha256"] for path in lists for row in listed(path.read_text(encoding="utf-8"))}
+    lists = (Path(path) for path in found.entry.outs if path.endswith(LIST))
+    return {row["image_sha256"] for path in lists for row in read_listed(path)}
 
 
 def _scores(one: Found, other: Found) -> list[Difference]:

@@ -55,6 +55,10 @@ class Hashes:
             return self.of_folder(path)
         return self.of(path).md5 if path.is_file() else ""
 
+    def is_rotten(self, kept: Path) -> bool:
+        """Whether an object is in DVC's cache, and is not what its name says."""
+        return kept.is_file() and self.of(kept).md5 != kept.parent.name + kept.name.removesuffix(".dir")
+
     @staticmethod
     def files(folder: Path) -> list[Path]:
         """The files of a folder; not what .dvcignore leaves out."""

@@ -102,8 +102,7 @@ def _drop_rotten(jobs: list[Job], cache: Path) -> None:
     with index() as database:
         hashes = Hashes(database)
         for path in (Path(path) for job in jobs for path in job.outputs):
-            kept = place_of(cache, digest := hashes.of(path).md5)
-            if kept.is_file() and hashes.of(kept).md5 != digest:
+            if hashes.is_rotten(kept := place_of(cache, hashes.of(path).md5)):
                 kept.unlink()
 
 

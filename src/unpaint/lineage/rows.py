@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unpaint.errors import UserError
 from unpaint.lineage.manifest import KEY, Manifest, write_text
 
 
@@ -20,11 +21,28 @@ def write_rows(path: Path, manifest: Manifest, head: Mapping[str, Any], lists: M
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
 
 
-def listed(text: str) -> list[dict[str, str]]:
+LIST = ".rows.tsv"
+"""How the name of a corpus's list of rows ends."""
+
+
+def listed(content: bytes, name: str) -> list[dict[str, str]]:
     """The rows of a rows.tsv, by column.
 
     Raises:
-        ValueError: it has no header, or a row of another length.
+        UserError: it has no header, a row of another length, or is no text; it is called `name`.
     """
-    head, *lines = (line.split("\t") for line in text.splitlines())
-    return [dict(zip(head, line, strict=True)) for line in lines]
+    try:
+        head, *lines = (line.split("\t") for line in content.decode().splitlines())
+        return [dict(zip(head, line, strict=True)) for line in lines]
+    except ValueError:
+        raise unreadable(name) from None
+
+
+def unreadable(name: str) -> UserError:
+    """What is said of a rows.tsv that is none."""
+    return UserError(f"{name}: not a list of rows that can be read; git checkout -- {name}, or make its corpus again")
+
+
+def read_listed(path: Path) -> list[dict[str, str]]:
+    """The rows of a rows.tsv of the tree; see `listed`."""
+    return listed(path.read_bytes(), str(path))

@@ -26,7 +26,7 @@ from unpaint.errors import UserError
 from unpaint.lineage.git import git
 from unpaint.lineage.manifest import KEY
 from unpaint.lineage.note import CODE, ENVIRONMENT
-from unpaint.lineage.rows import listed
+from unpaint.lineage.rows import LIST, read_listed
 from unpaint.receipt.tree import root
 
 NAME = "receipt.json"
@@ -357,8 +357,8 @@ def _outs(found: Found, suffix: str) -> list[tuple[str, str]]:
 
 def _rows(found: Found) -> list[dict[str, str]]:
     """The list of rows that a stage wrote."""
-    ((path, _),) = _outs(found, ".rows.tsv")
-    return listed(Path(path).read_text(encoding="utf-8"))
+    ((path, _),) = _outs(found, LIST)
+    return read_listed(Path(path))
 
 
 def _of(found: Found, keys: Sequence[str]) -> dict[str, Any]:

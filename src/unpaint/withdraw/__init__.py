@@ -14,7 +14,7 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import note
 from unpaint.lineage.engines import outdated, refuse_running
-from unpaint.lineage.rows import listed
+from unpaint.lineage.rows import read_listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
 from unpaint.withdraw.query import SETS, Found, find, source_of
@@ -83,7 +83,7 @@ def _refuse_emptying(every: Found, params: Params) -> None:
         pairs = tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
         gone = prompts | {one.picture for one in stones}
         keys = ("prompt_sha256", "image_sha256", "file_sha256")
-        rows = listed(path.read_text(encoding="utf-8"))
+        rows = read_listed(path)
         if all(row["pair"] in pairs or gone & {row.get(key) for key in keys} for row in rows):
             raise UserError(
                 f"nothing would be left of the {which} set of {name}, so nothing is withdrawn: ask for more pictures, "

@@ -17,7 +17,7 @@ from unpaint.audit import data
 from unpaint.audit.data import Match
 from unpaint.corpus import read_json
 from unpaint.errors import UserError, some
-from unpaint.lineage.rows import listed
+from unpaint.lineage.rows import read_listed
 from unpaint.params import Params
 from unpaint.tombstones import Tombstone
 
@@ -98,7 +98,7 @@ def _prompts(name: str, params: Params) -> set[str]:
 
 def _captions(query: str, wanted: re.Pattern[str]) -> list[str]:
     """The captions of the world that are asked for."""
-    rows = listed(Path(WORLD_ROWS).read_text(encoding="utf-8")) if Path(WORLD_ROWS).is_file() else []
+    rows = read_listed(Path(WORLD_ROWS)) if Path(WORLD_ROWS).is_file() else []
     if ANY not in query:
         return [query] if any(row["prompt_sha256"] == data.digest_of(query) for row in rows) else []
     if rows and not Path(WORLD).is_file():
@@ -153,7 +153,7 @@ def _of_row(name: str, which: str, match: Match, stone: Stone) -> Tombstone:
 
 def _cells(match: Match) -> dict[str, str]:
     """The row of a list."""
-    return listed(Path(match.corpus).read_text(encoding="utf-8"))[match.row]
+    return read_listed(Path(match.corpus))[match.row]
 
 
 def source_of(name: str, which: str, params: Params) -> str:
