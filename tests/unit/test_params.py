@@ -406,11 +406,13 @@ def test_a_word_in_a_message_keeps_its_case(tmp_path):
 
 def test_what_a_pattern_asks_for_is_said_in_words(tmp_path):
     assert complaint(changed(["device"], "TPU"), tmp_path).startswith("params.yaml: device: give auto, cpu, mps, cuda")
-    fields = copy.deepcopy(GOOD)
-    fields["concepts"]["T-shirt/top"] = fields["concepts"].pop(FIRST)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    with pytest.raises(UserError, match=r"concepts\.T-shirt/top: a name is a letter, then letters, digits, - and _"):
-        params.load(tmp_path / "params.yaml")
+    said = "a name is a letter, then at most 63 letters, digits, - and _"
+    for name in ("T-shirt/top", "a" * 65):
+        fields = copy.deepcopy(GOOD)
+        fields["concepts"][name] = fields["concepts"].pop(FIRST)
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+        with pytest.raises(UserError, match=rf"concepts\.{name}: {said}"):
+            params.load(tmp_path / "params.yaml")
 
 
 def test_a_number_where_a_text_is_wanted_is_one_mistake(tmp_path):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]*$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
+NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
 WORLD, SOURCE = r"^data/worlds/[^/{}.][^/{}]*$", r"^(render|world|data/sets/[^/{}.][^/{}]*)$"
 WORLD_FILE, PIN = "results/world.parquet", r"^data/checkpoints/[^/{}.][^/{}]*\.json$"
 TABLE = r"^(none|data/tables/[^/{}.][^/{}]*\.csv)$"
@@ -20,7 +20,7 @@ LANGUAGE_PIN = r"^data/language/[^/{}.][^/{}]*\.json$"
 INCEPTION = r"^(none|data/inception/[^/{}.][^/{}]*\.pth)$"
 JUDGE_PIN = r"^data/judges/[^/{}.][^/{}]*\.json$"
 PATTERNS = {
-    NAME: "a name is a letter, then letters, digits, - and _ (what it stands for may be any text)",
+    NAME: "a name is a letter, then at most 63 letters, digits, - and _ (what it stands for may be any text)",
     DEVICE: "give auto, cpu, mps, cuda, or cuda:1",
     WORLD: "give data/worlds/NAME without braces or a / at its end; move the pictures there",
     SOURCE: "give render, world, or data/sets/NAME without braces or a / at its end; move the pictures there",
