@@ -371,7 +371,7 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
 )
 @click.option("--ro-crate", "as_crate", is_flag=True, help="Make the folder a Workflow Run RO-Crate.")
 def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
-    """Write NAME, a model's file or CONCEPT/METHOD/seedN, as a folder that `DiffusionPipeline.from_pretrained` loads.
+    """Write NAME, a model's file or CONCEPT/METHOD/seedN, as a folder that diffusers loads.
 
     Its card has data and scores where a receipt could be; one that goes along must be what the books give, and nothing
     else in its folder.
@@ -395,8 +395,8 @@ def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: 
     # it imports torch
     from unpaint.export import export
 
-    export(model, base, folder, told, receipt=receipt, as_crate=as_crate)
-    click.echo(f"exported to {folder}; load it with DiffusionPipeline.from_pretrained({str(folder)!r})")
+    how = export(model, base, folder, told, receipt=receipt, as_crate=as_crate)
+    click.echo(f"exported to {folder}; load it with {how}")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def export(
     *,
     receipt: Path | None = None,
     as_crate: bool = False,
-) -> None:
+) -> str:
     """Write the base pipeline with the unlearned weights in place; adapters are merged into their layers.
 
     The network is written in float32; what did not learn is copied as it is.
@@ -41,6 +42,9 @@ def export(
             beside the weights.
         receipt: the folder of a receipt to go with it, which `hold` found to be of this statement.
         as_crate: whether to make the folder an RO-Crate; needs a statement, and the project.
+
+    Returns:
+        The call that loads it.
 
     Raises:
         UserError: the folder exists, the weights do not fit the base model, or a file of it is missing or changed; the
@@ -65,12 +69,14 @@ def export(
         strip_paths(made)
         for path in sorted((made / family.network).glob("*.safetensors")):
             _insert(path, manifest)
-        _tell(made, model, statement, receipt)
+        how = partial(family.loading, precision=checkpoint.precision)
+        _tell(made, model, statement, receipt, how("FOLDER"))
         if statement and as_crate:
             crate.describe(made, statement, family.network)
+    return how(str(folder))
 
 
-def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receipt: Path | None) -> None:
+def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receipt: Path | None, how: str) -> None:
     """Write the card, and bring the receipt that it speaks of."""
     card = model.with_name("README.md")
     if statement is None:
@@ -78,7 +84,7 @@ def _tell(folder: Path, model: Path, statement: Mapping[str, Any] | None, receip
             shutil.copyfile(card, folder / "README.md")
         return
     digest = sha256(receipt / NAME) if receipt else None
-    write_text(folder / "README.md", pipeline_card(statement, digest))
+    write_text(folder / "README.md", pipeline_card(statement, digest, how))
     if receipt:
         (folder / "receipt").mkdir()
         for path in (receipt / part for part in PARTS):

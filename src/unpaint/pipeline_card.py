@@ -10,12 +10,13 @@ from unpaint.receipt.page import score_texts
 from unpaint.receipt.statement import subject_of
 
 
-def pipeline_card(statement: Mapping[str, Any], receipt: str | None) -> str:
+def pipeline_card(statement: Mapping[str, Any], receipt: str | None, how: str) -> str:
     """Markdown with the Hub's metadata in front.
 
     Args:
         statement: of the model, as a receipt has it.
         receipt: sha256 of the receipt.json that goes with it, if one does.
+        how: the call that loads it.
     """
     told = statement["predicate"]
     asked, data, scores = told["asked"], told["data"], told["scores"]
@@ -38,8 +39,8 @@ def pipeline_card(statement: Mapping[str, Any], receipt: str | None) -> str:
 
 # {asked["concept"]}, unlearned by {asked["method"]["name"]}
 
-A pipeline for `DiffusionPipeline.from_pretrained` that was to forget: {values}. Its weights are those of the model with
-the sha256 `{digest}`, in its base model, {base["origin"]}{place}.
+A model for diffusers that was to forget: {values}. Its weights are those of the model with the sha256 `{digest}`, in
+its base model, {base["origin"]}{place}. `{how}` loads it.
 
 ## Data
 

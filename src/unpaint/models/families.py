@@ -53,6 +53,12 @@ class Family:
         model: BaseModel = kind(pipeline, side, guidance)
         return model
 
+    def loading(self, folder: str, precision: str) -> str:
+        """The call of diffusers that loads an exported pipeline, to paint as it did here in `precision`."""
+        kind, place = ("UNet2DModel", f"{folder}/unet") if self.name == BY_CLASS else ("DiffusionPipeline", folder)
+        dtype = "" if precision == "float32" else f", torch_dtype=torch.{precision}"
+        return f"{kind}.from_pretrained({place!r}{dtype})"
+
     def load_denoiser(self, folder: Path, device: str, dtype: torch.dtype) -> Denoiser:
         """Its denoiser alone; neither autoencoder nor text encoders are read."""
         denoiser: Denoiser = getattr(self._home(), self.loader)(folder, device, dtype)
