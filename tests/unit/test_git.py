@@ -61,6 +61,27 @@ def test_a_source_that_git_was_told_not_to_look_at_makes_a_run_dirty(repository,
     assert _dirty() is False
 
 
+def test_a_source_that_git_ignores_makes_a_run_dirty_and_so_it_is_in_a_larger_repository(repository, monkeypatch):
+    project = repository / "project"
+    (project / "src").mkdir(parents=True)
+    for path in (project / "src/code.py", project / "params.yaml", repository / "elsewhere"):
+        path.write_text("1")
+    git("add", ".")
+    git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "one")
+    monkeypatch.chdir(project)
+    (repository / "elsewhere").write_text("2")
+    assert _dirty() is False
+    git("update-index", "--assume-unchanged", "params.yaml")
+    assert _dirty() is True
+    git("update-index", "--no-assume-unchanged", "params.yaml")
+    (repository / ".git/info/exclude").write_text("more.py\n__pycache__/\n")
+    (project / "src/__pycache__").mkdir()
+    (project / "src/__pycache__/code.pyc").write_text("1")
+    assert _dirty() is False
+    (project / "src/more.py").write_text("1")
+    assert _dirty() is True
+
+
 def test_what_git_refuses_is_said_in_its_words(repository):
     with pytest.raises(UserError, match="git show: fatal: "):
         git("show", "nothing")

@@ -120,13 +120,17 @@ def _git(*arguments: str) -> str | None:
 
 
 def _dirty() -> bool | None:
-    # results are what stages write: they make no commit dirty; a source that was never added does
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":!/results", ":!/dvc.lock")
-    added = _git("ls-files", "--others", "--exclude-standard", "--", ":/src", ":/workflow", ":/data", ":/*.yaml")
+    """Whether this folder's files are others than the commit's; results are what stages write, and are left out."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!dvc.lock")
+    # a source that was never added runs as well, whatever git ignores
+    added = _git("ls-files", "--others", "--exclude-standard", "--", "src", "workflow", "data", "*.yaml")
+    ignored = _git("ls-files", "--others", "--", ":(glob)src/**/*.py", ":(glob)workflow/**/*.smk")
     # and one that git was told not to look at (lower case is to assume it unchanged, S to skip it), if it is there
-    known = (_git("ls-files", "-vz", "--", ":/", ":!/results") or "").split("\0")
+    known = (_git("ls-files", "-vz", "--", ".", ":!results") or "").split("\0")
     hidden = (line[2:] for line in known if line[:1] == "S" or line[:1].islower())
-    return None if changed is None or added is None else bool(changed or added or any(map(os.path.exists, hidden)))
+    if changed is None or added is None:
+        return None
+    return bool(changed or added or ignored or any(map(os.path.exists, hidden)))
 
 
 def _version(package: str) -> str | None:
