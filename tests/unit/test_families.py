@@ -27,6 +27,7 @@ from unpaint.unlearn.frozen import Frozen, Inputs
 
 BY_CLASS = {"DiT": ("sort 300", "kind 777", "five"), "UNet2D": LABELS[:3], "EDM": LABELS[:3]}
 PROMPTS = ("a red two", "a blue seven", "four")
+PROMPTED = ("SD1", "SD2-v", "SDXL", "SD3", "FLUX", "PixArt")
 GUIDANCE = {"EDM": 1.0, "FLUX": 3.5}
 SETTINGS = {
     "steps": 2,
@@ -282,6 +283,23 @@ SCRIPTS = {
 }
 
 
+def kind_of(family):
+    return "UNet2DModel" if family in ("UNet2D", "EDM") else "DiffusionPipeline"
+
+
+def paint(told, family):
+    """Load by the printed call, and take a step where a prompt is taken."""
+    kind = kind_of(family)
+    loaded = eval(told, {kind: getattr(diffusers, kind), "torch": torch})
+    if family not in PROMPTED:
+        return
+    # whose sizes by shape are for true ones
+    more = {"use_resolution_binning": False} if family == "PixArt" else {}
+    size = {"height": SIDE, "width": SIDE}
+    painted = loaded("a red two", num_inference_steps=1, output_type="np", **size, **more).images
+    assert painted.shape == (1, SIDE, SIDE, 3)
+
+
 @every
 @pytest.mark.parametrize(("method", "scope"), [("rgd", "full"), ("graddiff", "full"), ("rgd", "lora")])
 def test_it_unlearns_and_is_exported_as_a_pipeline_that_paints_the_same(checkpoints, tmp_path, family, method, scope):
@@ -306,9 +324,9 @@ def test_it_unlearns_and_is_exported_as_a_pipeline_that_paints_the_same(checkpoi
     )
     exported = next(render(again, requests(family)[:1], width=1, steps=2))
     assert np.abs(exported.astype(int) - unlearned.astype(int)).max() <= 1
-    kind = "UNet2DModel" if family in ("UNet2D", "EDM") else "DiffusionPipeline"
-    assert told.startswith(f"{kind}.from_pretrained('{tmp_path}/exported")
-    eval(told, {kind: getattr(diffusers, kind)})
+    assert told.startswith(f"{kind_of(family)}.from_pretrained('{tmp_path}/exported")
+    assert told.endswith(", torch_dtype=torch.float32)")
+    paint(told, family)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -342,6 +360,8 @@ def test_in_half_precision_it_begins_as_the_base_model_and_learns_in_full(
     folder = tmp_path / "exported"
     told = export(tmp_path / "model.safetensors", path, folder)
     assert told.endswith(f", torch_dtype=torch.{precision})")
+    if scope == "full":
+        paint(told, family)
     if scope == "full":  # adapters are merged in float32, and so rounded once where they were twice
         guidance = GUIDANCE.get(family, 2.0)
         again = families.find(folder).load(folder, "cpu", SIDE, guidance, dtype)

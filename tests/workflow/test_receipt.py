@@ -465,7 +465,7 @@ def test_an_export_has_a_card_of_data_scores_and_receipt(finished: Path, exporte
     for text in (sha256(receipt / "receipt.json"), held["data"]["root"], sha256(finished / MODEL)):
         assert text in card.text
     assert "| to forget | 8 pictures, painted by the base model |" in card.text
-    assert "`DiffusionPipeline.from_pretrained('FOLDER')` loads it." in card.text
+    assert "`DiffusionPipeline.from_pretrained('FOLDER', torch_dtype=torch.float32)` loads it." in card.text
     assert {path.name for path in (exported / "receipt").iterdir()} == set(FILES)
 
 
@@ -519,7 +519,7 @@ def test_an_export_without_books_is_as_ever(project: Path, tmp_path: Path) -> No
     (project / "results/world.parquet").unlink()
     printed = run(project, "unpaint", "export", MODEL, "--to", str(tmp_path / "plain"))
     assert "note: the card names neither data nor scores: seven/rgd/seed0: missing: results/world.parquet" in printed
-    assert f"load it with DiffusionPipeline.from_pretrained('{tmp_path}/plain')" in printed
+    assert f"load it with DiffusionPipeline.from_pretrained('{tmp_path}/plain', torch_dtype=torch.float32)" in printed
     assert (tmp_path / "plain/README.md").read_bytes() == (project / PLACE / "README.md").read_bytes()
     printed = run(project, "unpaint", "export", MODEL, "--to", str(tmp_path / "no"), "--ro-crate", fails=True)
     assert "missing: results/world.parquet" in printed

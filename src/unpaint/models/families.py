@@ -54,10 +54,12 @@ class Family:
         return model
 
     def loading(self, folder: str, precision: str) -> str:
-        """The call of diffusers that loads an exported pipeline, to paint as it did here in `precision`."""
+        """The call of diffusers that loads an exported pipeline, to paint as it did here in `precision`.
+
+        float32 is named as well: published encoders are often files of float16, and would stay so.
+        """
         kind, place = ("UNet2DModel", f"{folder}/unet") if self.name == BY_CLASS else ("DiffusionPipeline", folder)
-        dtype = "" if precision == "float32" else f", torch_dtype=torch.{precision}"
-        return f"{kind}.from_pretrained({place!r}{dtype})"
+        return f"{kind}.from_pretrained({place!r}, torch_dtype=torch.{precision})"
 
     def load_denoiser(self, folder: Path, device: str, dtype: torch.dtype) -> Denoiser:
         """Its denoiser alone; neither autoencoder nor text encoders are read."""
