@@ -19,17 +19,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    DDPMScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    FluxTransformer2DModel,
-    SD3Transformer2DModel,
-    UNet2DConditionModel,
-)
+from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from unpaint.encoded import Encoded
+from unpaint.known import NETWORKS
 from unpaint.lineage.stage import prepare_torch
 from unpaint.models.denoiser import Denoiser
 from unpaint.models.flow_transformer import FluxFlow, SD3Flow
@@ -67,28 +63,21 @@ Shapes = dict[str, tuple[int, ...]]
 """Of conditions, by name, without their rows."""
 
 
+def _network(name: str) -> Any:
+    kind, config = NETWORKS[name]
+    return getattr(diffusers, kind)(**config)
+
+
 def sd14() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
     """Stable Diffusion 1.4 at 512 pixels: the denoiser, the shapes of its conditions and of its latents."""
-    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+    unet = _network("sd14")
     schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     return LatentUNet(unet, schedule), {"text": (77, 768)}, (4, 64, 64)
 
 
 def sdxl() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
     """Stable Diffusion XL 1.0 at 1024 pixels."""
-    unet = UNet2DConditionModel(
-        sample_size=128,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(320, 640, 1280),
-        transformer_layers_per_block=(1, 2, 10),
-        attention_head_dim=(5, 10, 20),
-        cross_attention_dim=2048,
-        use_linear_projection=True,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=256,
-        projection_class_embeddings_input_dim=2816,
-    )
+    unet = _network("sdxl")
     schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     shapes: Shapes = {"text": (77, 2048), "pooled": (1280,), "time_ids": (6,)}
     return LatentUNet(unet, schedule), shapes, (4, 128, 128)
@@ -96,21 +85,14 @@ def sdxl() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
 
 def sd3() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
     """Stable Diffusion 3 medium at 1024 pixels."""
-    transformer = SD3Transformer2DModel(
-        sample_size=128,
-        num_layers=24,
-        num_attention_heads=24,
-        caption_projection_dim=1536,
-        out_channels=16,
-        pos_embed_max_size=192,
-    )
+    transformer = _network("sd3")
     shapes: Shapes = {"text": (333, 4096), "pooled": (2048,)}
     return SD3Flow(transformer, FlowMatchEulerDiscreteScheduler(shift=3.0)), shapes, (16, 128, 128)
 
 
 def flux() -> tuple[Denoiser, Shapes, tuple[int, ...]]:
     """FLUX.1-dev at 1024 pixels."""
-    transformer = FluxTransformer2DModel(guidance_embeds=True)
+    transformer = _network("flux")
     shapes: Shapes = {"text": (512, 4096), "pooled": (768,), "guidance": ()}
     schedule = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
     return FluxFlow(transformer, schedule), shapes, (16, 128, 128)
