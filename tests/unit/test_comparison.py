@@ -55,8 +55,15 @@ def test_a_seed_that_repeats_another_narrows_no_interval():
     twice = comparison.difference([one, one], [other, other], pool(), TARGETS, REAL)
     for name, found in twice.items():
         assert found["n"] == alone[name]["n"]
-        # Newcombe's interval is wider than the normal one by a term that further pictures shrink faster
-        assert (found["low"], found["high"]) == pytest.approx((alone[name]["low"], alone[name]["high"]), abs=0.004)
+        # but for Student's quantile and the divisor n - 1
+        assert (found["low"], found["high"]) == pytest.approx((alone[name]["low"], alone[name]["high"]), abs=1e-3)
+
+
+def test_a_further_seed_narrows_no_interval_where_every_picture_is_right():
+    alone, five = (comparison.difference([pool()] * n, [pool()] * n, pool(), TARGETS, REAL) for n in (1, 5))
+    for name in ("UA", "RA"):
+        assert five[name] == alone[name]
+        assert alone[name]["high"] > 0.004  # 3 of N pictures would be 0.0075
 
 
 def test_pools_of_other_prompts_are_refused():
@@ -66,6 +73,12 @@ def test_pools_of_other_prompts_are_refused():
         comparison.difference([pool()], [other], pool(), TARGETS, REAL)
     with pytest.raises(UserError, match="row 3"):
         comparison.difference([pool()], [pool()], other, TARGETS, REAL)
+
+
+def test_over_concepts_that_differ_alike_there_is_no_interval():
+    given = {name: {"UA": {"delta": 0.0}} for name in "abc"}
+    found = comparison.over_concepts(given, {name: [("digit", name)] for name in given})
+    assert found["UA"] == {"delta": 0.0, "low": None, "high": None, "n": 3}
 
 
 def test_over_concepts_the_unit_is_the_concept():

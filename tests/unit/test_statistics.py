@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from unpaint.evaluate.statistics import Z, jackknife, mean, paired_proportions, proportion, wilson
+from unpaint.evaluate.statistics import Z, jackknife, mean, paired_proportions, proportion, share, wilson
 
 
 def cells(both, first, second, neither):
@@ -85,6 +85,50 @@ def test_mean_is_student_s_interval_and_its_difference_is_paired():
     assert (score.low, score.high) == pytest.approx(expected)
     paired = stats.ttest_rel(values, base).confidence_interval(0.95)
     assert (score.delta, score.delta_low, score.delta_high) == pytest.approx((0.375, paired.low, paired.high))
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 1 / 3, 2 / 3, 1])] * 2), min_size=1, max_size=60))
+def test_shares_have_intervals_that_hold_them_and_never_vanish(pairs):
+    score = share(*zip(*pairs, strict=True))
+    assert 0 <= score.low <= score.value + 1e-12
+    assert score.value - 1e-12 <= score.high <= 1
+    assert score.high - score.low > 1 / len(pairs) / 4
+    assert -1 <= score.delta_low <= score.delta + 1e-12
+    assert score.delta - 1e-12 <= score.delta_high <= 1
+    assert score.delta_high - score.delta_low > 1 / len(pairs)
+
+
+@given(*[st.integers(0, 40)] * 4)
+def test_of_hits_shares_are_the_adjusted_wald_intervals(both, first, second, neither):
+    """Agresti and Coull (1998), The American Statistician 52; Bonett and Price (2012), JEBS 37, 479."""
+    one, other = cells(both, first, second, neither + 1)
+    n = len(one)
+    score = share([float(hit) for hit in one], [float(hit) for hit in other])
+    p = (sum(one) + 2) / (n + 4)
+    half = Z * math.sqrt(p * (1 - p) / (n + 4))
+    assert (score.low, score.high) == pytest.approx((max(0, p - half), min(1, p + half)))
+    p12, p21 = (first + 1) / (n + 2), (second + 1) / (n + 2)
+    half = Z * math.sqrt((p12 + p21 - (p12 - p21) ** 2) / (n + 2))
+    ends = max(-1, p12 - p21 - half), min(1, p12 - p21 + half)
+    assert (score.delta_low, score.delta_high) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize(("n", "right"), [(60, 0.98), (300, 0.995), (1080, 0.999), (60, 0.7)])
+def test_intervals_of_shares_cover_the_true_share_and_difference(n, right):
+    random = np.random.default_rng(0)
+    covered = []
+    for _ in range(600):
+        values, base = (random.binomial(3, right, size=n) / 3 for _ in range(2))
+        score = share(values, base)
+        covered.append((score.low <= right <= score.high, score.delta_low <= 0 <= score.delta_high))
+    assert (np.mean(covered, axis=0) >= 0.93).all()
+
+
+@pytest.mark.parametrize("measure", [proportion, share])
+def test_pools_that_repeat_the_first_change_no_interval(measure):
+    values, base = [True] * 30 + [False] * 3, [True] * 33
+    alone, four = measure(values, base), measure(values * 4, base * 4, 4)
+    assert [*four.as_fields().values()] == pytest.approx([*alone.as_fields().values()])
 
 
 def test_one_picture_has_an_infinite_interval():

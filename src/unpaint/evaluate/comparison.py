@@ -52,13 +52,10 @@ def difference(
     one, other, start = pooled(first), pooled(second), pooled([base] * seeds)
     paired(one, other)
     paired(one, start)
-    differences = {}
-    for name, found in score(one, other, start, targets, reference, seeds).items():
-        # FD's jackknife leaves a picture out of every seed at once; the others take all pictures as independent
-        wider = 1.0 if name == "FD" else math.sqrt(seeds)
-        low, high = (found.delta + wider * (end - found.delta) for end in (found.delta_low, found.delta_high))
-        differences[name] = _difference(found.delta, low, high, found.n // seeds)
-    return differences
+    scores = score(one, other, start, targets, reference, seeds)
+    return {
+        name: _difference(found.delta, found.delta_low, found.delta_high, found.n) for name, found in scores.items()
+    }
 
 
 def over_concepts(
@@ -66,7 +63,8 @@ def over_concepts(
 ) -> dict[str, Difference]:
     """The mean of each metric's difference over concepts, with Student's interval; the concept is the unit.
 
-    Entries with the same `targets` are one concept, trained on other data: their mean counts once.
+    Differences that are all the same, as 0 where nothing is left to gain, tell no spread, and so no interval. Entries
+    with the same `targets` are one concept, trained on other data: their mean counts once.
     """
     same: dict[frozenset[tuple[str, str]], list[str]] = {}
     for name in found:
@@ -76,6 +74,8 @@ def over_concepts(
     for metric in (name for name in next(iter(found.values())) if all(name in each for each in found.values())):
         deltas = [np.mean([found[name][metric]["delta"] for name in names]) for names in same.values()]
         mean, low, high = statistics.student(np.asarray(deltas))
+        if low == high:
+            low, high = -math.inf, math.inf
         overall[metric] = _difference(mean, low, high, len(deltas))
     return overall
 

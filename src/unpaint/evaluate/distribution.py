@@ -43,7 +43,8 @@ def distance(features: Floats, base: Floats, reference: Floats, pools: int = 1) 
         lambda groups: _kept(features, reference, groups, pools) - _kept(base, reference, groups, pools), GROUPS
     )
     half, delta_half = Z * error, Z * delta_error
-    return Score(value, value - half, value + half, len(features), delta, delta - delta_half, delta + delta_half)
+    n = len(features) // pools
+    return Score(value, value - half, value + half, n, delta, delta - delta_half, delta + delta_half)
 
 
 def refuse_few(name: str, features: Floats, reference: Floats) -> None:

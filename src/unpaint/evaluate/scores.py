@@ -32,18 +32,18 @@ def score(
     one, other = outcomes(found, targets), outcomes(before, targets)
     retain = found.rows("retain")
     scores = {
-        "UA": statistics.proportion(one["UA"], other["UA"]),
-        "RA": statistics.proportion(one["RA"], other["RA"]),
+        "UA": statistics.proportion(one["UA"], other["UA"], pools),
+        "RA": statistics.proportion(one["RA"], other["RA"], pools),
     }
     concept = {dimension for dimension, _ in targets}
     if any(value for row in retain for name, value in found.asked[row].items() if name not in concept):
-        scores["attributes"] = statistics.mean(one["attributes"], other["attributes"])
-    scores["AS"] = statistics.mean(one["AS"], other["AS"])
+        scores["attributes"] = statistics.share(one["attributes"], other["attributes"], pools)
+    scores["AS"] = statistics.mean(one["AS"], other["AS"], pools)
     if found.rows("table"):
-        scores["table"] = statistics.proportion(one["table"], other["table"])
+        scores["table"] = statistics.proportion(one["table"], other["table"], pools)
     if len(reference):
         scores["FD"] = distribution.distance(found.features[retain], before.features[retain], reference, pools)
-    return {**scores, "drift": statistics.mean(drift(found, base), drift(before, base))}
+    return {**scores, "drift": statistics.mean(drift(found, base), drift(before, base), pools)}
 
 
 def drift(judged: Judgements, base: Judgements) -> list[float]:

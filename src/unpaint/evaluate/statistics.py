@@ -34,20 +34,40 @@ class Score:
         return {name: float(round(value, 6)) if name != "n" else value for name, value in asdict(self).items()}
 
 
-def proportion(hits: Sequence[bool], base: Sequence[bool]) -> Score:
-    """A share of hits: Wilson's interval; the paired difference by Newcombe's (1998) method 10."""
-    n = len(hits)
-    low, high = wilson(sum(hits), n)
-    delta, delta_low, delta_high = paired_proportions(hits, base)
-    return Score(sum(hits) / n, low, high, n, delta, delta_low, delta_high)
+def proportion(hits: Sequence[bool], base: Sequence[bool], pools: int = 1) -> Score:
+    """A share of hits: Wilson's interval; the paired difference by Newcombe's (1998) method 10.
+
+    Args:
+        pools: here and below, how many pools of the same prompts and seeds there are, one after the other. A further
+            one is no further picture, so an interval is as wide as one pool's.
+    """
+    n = len(hits) // pools
+    low, high = wilson(sum(hits) / pools, n)
+    return Score(sum(hits) / len(hits), low, high, n, *paired_proportions(hits, base, pools))
 
 
-def mean(values: Sequence[float], base: Sequence[float]) -> Score:
+def share(values: Sequence[float], base: Sequence[float], pools: int = 1) -> Score:
+    """A mean of shares in 0..1, whose interval does not vanish where all of them are 1.
+
+    It is that of Agresti and Coull (1998), of normal theory once two pictures that have all and two that have nothing
+    are added; the paired difference by Bonett and Price (2012), once a picture each is added that only one of the two
+    has.
+    """
+    n = len(values) // pools
+    given = np.asarray(values, dtype=np.float64)
+    difference = given - np.asarray(base, dtype=np.float64)
+    low, high = _normal(given, [0, 0, 1, 1], n)
+    delta_low, delta_high = _normal(difference, [-1, 1], n)
+    value, delta = float(given.mean()), float(difference.mean())
+    return Score(value, max(0.0, low), min(1.0, high), n, delta, max(-1.0, delta_low), min(1.0, delta_high))
+
+
+def mean(values: Sequence[float], base: Sequence[float], pools: int = 1) -> Score:
     """A mean: Student's interval; the paired difference by Student's interval of the differences."""
-    value, low, high = student(np.asarray(values, dtype=np.float64))
-    difference = np.asarray(values, dtype=np.float64) - np.asarray(base, dtype=np.float64)
-    delta, delta_low, delta_high = student(difference)
-    return Score(value, low, high, len(values), delta, delta_low, delta_high)
+    given = np.asarray(values, dtype=np.float64)
+    difference = given - np.asarray(base, dtype=np.float64)
+    value, low, high = student(given, pools)
+    return Score(value, low, high, len(values) // pools, *student(difference, pools))
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
@@ -58,16 +78,20 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half) if hits else 0.0, min(1.0, centre + half) if hits < n else 1.0
 
 
-def paired_proportions(first: Sequence[bool], second: Sequence[bool]) -> tuple[float, float, float]:
-    """Difference of two proportions on the same pictures, with its 95 % interval (Newcombe 1998, method 10)."""
-    n = len(first)
-    if len(second) != n:
-        raise ValueError(f"{n} and {len(second)} pictures cannot be paired")
-    both = sum(a and b for a, b in zip(first, second, strict=True))
-    only_first, only_second = sum(first) - both, sum(second) - both
+def paired_proportions(first: Sequence[bool], second: Sequence[bool], pools: int = 1) -> tuple[float, float, float]:
+    """Difference of two proportions on the same pictures, with its 95 % interval (Newcombe 1998, method 10).
+
+    Of several pools each count is that of a mean pool.
+    """
+    if len(second) != len(first):
+        raise ValueError(f"{len(first)} and {len(second)} pictures cannot be paired")
+    n = len(first) / pools
+    both = sum(a and b for a, b in zip(first, second, strict=True)) / pools
+    hits = sum(first) / pools, sum(second) / pools
+    only_first, only_second = hits[0] - both, hits[1] - both
     neither = n - both - only_first - only_second
-    p1, p2 = sum(first) / n, sum(second) / n
-    (l1, u1), (l2, u2) = wilson(sum(first), n), wilson(sum(second), n)
+    p1, p2 = hits[0] / n, hits[1] / n
+    (l1, u1), (l2, u2) = wilson(hits[0], n), wilson(hits[1], n)
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
     cross = both * neither - only_first * only_second
     corrected = max(cross - n / 2, 0.0) if cross > 0 else float(cross)
@@ -97,12 +121,21 @@ def jackknife(estimate: Callable[[NDArray[np.bool_]], float], groups: int) -> tu
     return float(groups * whole - (groups - 1) * centre), error
 
 
-def student(values: Floats) -> tuple[float, float, float]:
+def student(values: Floats, pools: int = 1) -> tuple[float, float, float]:
     """Mean with Student's 95 % interval; an infinite one for a single value."""
     from scipy.stats import t
 
-    n, centre = len(values), float(values.mean())
+    n, centre = len(values) // pools, float(values.mean())
     if n < 2:
         return centre, -math.inf, math.inf
     half = float(t.ppf(0.975, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
     return centre, centre - half, centre + half
+
+
+def _normal(values: Floats, added: Sequence[float], n: int) -> tuple[float, float]:
+    """The 95 % interval of normal theory of a mean of n values, once some are added; as wide for pools of n each."""
+    weights = [*np.full(len(values), n / len(values)), *np.ones(len(added))]
+    given = np.concatenate([values, added])
+    centre = np.average(given, weights=weights)
+    half = Z * math.sqrt(np.average((given - centre) ** 2, weights=weights) / (n + len(added)))
+    return float(centre) - half, float(centre) + half
