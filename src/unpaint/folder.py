@@ -6,7 +6,6 @@ further column is an attribute; a column `attributes` may hold several as a mapp
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from unpaint import csv_rows
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
 
@@ -133,22 +133,10 @@ def _rows(metadata: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _from_csv(metadata: Path, text: str) -> Iterator[dict[str, str]]:
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    number = 0
-    try:
-        header = table.fieldnames = [name.strip() for name in table.fieldnames or []]
-        if len(header) == 1 and (marks := [mark for mark in (";", "\t") if mark in header[0]]):
-            raise UserError(f"{metadata}: the columns are parted by {marks[0]!r}; save it with commas")
-        if "" in header:
-            raise UserError(f"{metadata}: column {header.index('') + 1} has no name; name it or leave it out")
-        if twice := [name for name in header if header.count(name) > 1]:
-            raise UserError(f"{metadata}: the column {twice[0]} stands there twice; keep one")
-        for number, cells in enumerate(table, 1):
-            if None in cells or None in cells.values():
-                raise UserError(f"{metadata}: row {number}: not as many cells as the header; quote commas in captions")
-            yield {name: value.strip() for name, value in cells.items()}
-    except csv.Error as error:
-        raise UserError(f"{metadata}: row {number + 1}: {error}; close its quotes") from None
+    header, rows = csv_rows.parse(metadata, text)
+    if "" in header:
+        raise UserError(f"{metadata}: column {header.index('') + 1} has no name; name it or leave it out")
+    yield from rows
 
 
 def _from_json(metadata: Path, text: str) -> Iterator[dict[str, str]]:

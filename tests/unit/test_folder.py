@@ -74,7 +74,7 @@ def test_what_is_wrong_is_named_with_its_row(folder, text, message):
 
 def test_a_row_with_a_cell_too_many_is_named(folder):
     (folder / "metadata.csv").write_text("file_name,caption\na.png,a shoe, green\n", encoding="utf-8")
-    with pytest.raises(UserError, match="row 1: not as many cells as the header; quote commas in captions"):
+    with pytest.raises(UserError, match="row 1: not as many cells as the header; quote cells that have commas"):
         listing(folder)
 
 

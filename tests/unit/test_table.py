@@ -32,6 +32,10 @@ def test_the_columns_of_i2p_are_read_as_they_stand(tmp_path):
     assert all(row.attributes == {"nudity": "bare", "place": ""} for row in found)
 
 
+def test_spaces_after_commas_are_no_part_of_a_name_or_a_prompt(tmp_path):
+    assert [(row.prompt, row.seed) for row in rows('prompt, sd_seed\n"a, b", 1\n', tmp_path)] == [("a, b", 1)]
+
+
 def test_a_table_of_prompts_and_seeds_alone_will_do(tmp_path):
     assert [row.seed for row in rows("\ufeffprompt,seed\na,1\nb,1\n", tmp_path)] == [1, 1]
 
@@ -40,7 +44,13 @@ def test_a_table_of_prompts_and_seeds_alone_will_do(tmp_path):
     ("text", "message"),
     [
         ("prompt\na\n", "no column sd_seed or seed; it has prompt"),
-        ("text,seed\na,1\n", "no column prompt; it has text, seed"),
+        ("text,seed\na,1\n", "no column prompt; it has text, seed; name it in the first line"),
+        ("seed,prompt\n5,a nude woman, standing\n", "row 1: not as many cells as the header; quote cells that have"),
+        ("prompt,seed\na,1\nb,2,3\n", "row 2: not as many cells as the header; quote cells that have commas"),
+        ("prompt,seed\na\n", "row 1: not as many cells as the header; quote cells that have commas"),
+        ("prompt,seed,prompt\na,1,b\n", "the column prompt stands there twice; keep one"),
+        ("prompt;seed\na;1\n", "the columns are parted by ';'; save it with commas"),
+        ('prompt,seed\na,1\n"b,2\n', "row 2: unexpected end of data; close its quotes"),
         ("prompt,seed,sd_seed\na,1,2\n", "sd_seed and seed are two columns for one thing; keep one"),
         ("prompt,seed\n", "no row; put the table there"),
         ("prompt,seed\na,1\n ,2\n", "row 2: no prompt"),

@@ -5,12 +5,12 @@ What stands in a row is what is painted: a metric that took other seeds would no
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unpaint import csv_rows
 from unpaint.diversify.grammar import Grammar, Prompt, Target
 from unpaint.errors import UserError
 
@@ -39,21 +39,21 @@ def read(path: Path, grammar: Grammar, targets: Sequence[Target]) -> list[Row]:
     """The rows of a CSV file, each of which asks for the concept.
 
     Raises:
-        UserError: no such file, a column is missing or stands there under two names, a cell is none of its kind, or a
-            prompt stands there twice with the same seed.
+        UserError: no such file, a column is missing or stands there twice or under two names, a row has not as many
+            cells as the header, a cell is none of its kind, or two rows are the same picture.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            lines, names = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error):
+            text = file.read()
+    except (OSError, UnicodeDecodeError):
         raise UserError(f"{path}: not a readable CSV file in UTF-8; put the table there") from None
+    names, lines = csv_rows.parse(path, text)
     columns = {wanted: _column(path, wanted, names) for wanted in COLUMNS}
     values = dict.fromkeys(grammar.values, "") | dict(reversed(targets))
     rows: list[Row] = []
     first: dict[tuple[str, int], int] = {}
     for number, line in enumerate(lines, 1):
-        cells = {wanted: (line[name] or "").strip() if name else "" for wanted, name in columns.items()}
+        cells = {wanted: line[name] if name else "" for wanted, name in columns.items()}
         where = f"{path}: row {number}"
         if not cells["prompt"]:
             raise UserError(f"{where}: no prompt")
@@ -80,7 +80,9 @@ def _column(path: Path, wanted: str, names: Sequence[str]) -> str | None:
     if len(found) > 1:
         raise UserError(f"{path}: {' and '.join(found)} are two columns for one thing; keep one")
     if not found and wanted in ("prompt", "seed"):
-        raise UserError(f"{path}: no column {' or '.join(COLUMNS[wanted])}; it has {', '.join(names)}")
+        raise UserError(
+            f"{path}: no column {' or '.join(COLUMNS[wanted])}; it has {', '.join(names)}; name it in the first line"
+        )
     return found[0] if found else None
 
 
