@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unpaint.diversify import grammar as module
-from unpaint.diversify.grammar import Grammar, as_fields, expand, image_seed
+from unpaint.diversify.grammar import NOISE_BITS, Grammar, as_fields, expand, image_seed
 from unpaint.errors import UserError
 
 PROMPTS = 2
@@ -203,7 +204,7 @@ def test_image_seeds_fit_48_bits_and_differ_by_seed_split_pair_and_number():
 
 
 def test_more_prompts_than_combinations_are_refused_with_both_numbers():
-    message = "train.prompts: 10 are asked for, the grammar has 9 combinations; ask for at most that many, or raise"
+    message = "test.prompts: 10 are asked for, the grammar has 9 combinations; ask for at most that many, or raise"
     with pytest.raises(UserError, match=f"^{message} images_per_prompt$"):
         expand(digits(), [("digit", "two")], counts(10), 0)
 
@@ -215,12 +216,36 @@ def test_a_prompt_in_both_splits_is_refused():
         expand(Grammar("a {ink} {digit}", {"ink": ink, "digit": DIGITS}), [("digit", "two")], counts(2, ["x"]), 0)
 
 
-def test_two_rows_of_one_prompt_and_seed_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "image_seed", lambda *_: 5)
-    with pytest.raises(
-        UserError, match=r"^train: 'a .*' with seed 5 stands 2 times; a row must be a picture of its own$"
-    ):
-        expand(digits(), [("digit", "two")], counts(2, forget=2), 0)
+def test_the_generator_takes_the_low_bits_of_a_seed_alone():
+    first, second = (torch.Generator().manual_seed(seed) for seed in (6, 6 + 2**NOISE_BITS))
+    assert torch.equal(torch.randn(100, generator=first), torch.randn(100, generator=second))
+
+
+@given(st.integers(0, 999), st.integers(1, 12), st.integers(1, 12), st.sampled_from(["value", ["one"]]))
+def test_no_two_rows_of_both_splits_are_one_picture_however_few_bits_are_noise(seed, train, test, replacement):
+    splits = {
+        "train": counts(1, replacement, train, train)["train"],
+        "test": counts(1, replacement, test, test)["test"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "NOISE_BITS", 5)
+        lists = expand(Grammar("{digit}", {"digit": DIGITS}), [("digit", "two")], splits, seed)
+    rows = [row for both in lists.values() for row in (*both.forget, *both.retain)]
+    assert len({(row.prompt, row.seed % 2**5) for row in rows}) == len(rows) == 2 * (train + test)
+
+
+def test_only_a_seed_whose_noise_is_taken_is_another():
+    # the hashes of these two numbers differ, and their low 32 bits do not
+    first, second = (image_seed(2, "test", 0, number) for number in (11850, 26260))
+    assert first != second
+    assert first % 2**NOISE_BITS == second % 2**NOISE_BITS
+    splits = counts(1, ["one"], forget=26261)
+    lists = expand(Grammar("{digit}", {"digit": DIGITS}), [("digit", "two")], splits, 2)
+    for split in ("test", "train"):
+        hashes = [image_seed(2, split, 0, number) for number in range(26261)]
+        changed = [number for number, row in enumerate(lists[split].forget) if row.seed != hashes[number]]
+        assert changed == ([26260] if split == "test" else [])
+    assert lists["test"].forget[26260].seed == image_seed(2, "test", 0, 26260, 1)
 
 
 def test_two_pairs_of_one_forget_prompt_are_refused():
@@ -241,7 +266,7 @@ def test_two_pairs_of_one_forget_prompt_are_refused():
 
 
 def test_fewer_prompts_than_forgotten_values_are_refused():
-    with pytest.raises(UserError, match=r"^train.prompts: 1 for 2 forgotten values; ask for one of each at least$"):
+    with pytest.raises(UserError, match=r"^test.prompts: 1 for 2 forgotten values; ask for one of each at least$"):
         expand(digits(), [("digit", "two"), ("digit", "five")], counts(1), 0)
 
 

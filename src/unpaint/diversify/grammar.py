@@ -11,8 +11,9 @@ import hashlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,6 +22,8 @@ from unpaint.errors import UserError
 Target = tuple[str, str]
 """A forgotten (dimension, value)."""
 SPLITS = ("train", "test")
+NOISE_BITS = 32
+"""How much of a seed, from its low end, torch's generator on the CPU takes (mt19937)."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,12 @@ def expand(
             seed takes the next replacement).
 
     Raises:
-        UserError: too few combinations, an empty choice, a repeated prompt, or one that stands in both splits.
+        UserError: too few combinations, an empty choice, a pair's prompt repeated, or one that stands in both splits.
     """
-    lists = {split: _expand_split(grammar, split, targets, splits[split], seed) for split in SPLITS}
+    taken: set[tuple[str, int]] = set()
+    # test first: its seeds are to depend on nothing that is set of train
+    found = {split: _expand_split(grammar, split, targets, splits[split], seed, taken) for split in reversed(SPLITS)}
+    lists = {split: found[split] for split in SPLITS}
     texts = {split: {row.prompt for row in (*both.forget, *both.retain)} for split, both in lists.items()}
     # a class has one prompt: there the splits differ in their image seeds alone
     alone = grammar.template == f"{{{next(iter(grammar.values))}}}"
@@ -106,9 +112,19 @@ def targets_of(forget: Mapping[str, str | Sequence[str]]) -> list[Target]:
     return [(d, v) for d, given in sorted(forget.items()) for v in ([given] if isinstance(given, str) else given)]
 
 
-def image_seed(seed: int, split: str, pair: int, number: int) -> int:
-    """The seed of picture `number` of a pair: 48 bits, the same for the forget and the retain prompt."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{split}/{pair}/{number}".encode()).digest()[:6], "big")
+def image_seed(seed: int, split: str, pair: int, number: int, again: int = 0) -> int:
+    """The seed of picture `number` of a pair: 48 bits, the same for the forget and the retain prompt.
+
+    Args:
+        again: how many seeds before it were taken.
+    """
+    text = f"{seed}/{split}/{pair}/{number}" + (f"/{again}" if again else "")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def noise_of(seed: int) -> int:
+    """What of an image seed decides the noise: two seeds that share it paint one picture of a prompt."""
+    return seed % (1 << NOISE_BITS)
 
 
 def as_fields(prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
@@ -122,6 +138,7 @@ def _expand_split(
     targets: Sequence[Target],
     wanted: Mapping[str, Any],
     seed: int,
+    taken: set[tuple[str, int]],
 ) -> Lists:
     random = Random(f"{seed}/{split}")  # noqa: S311 (no secrets)
     values = grammar.of_split(split, whole={dimension for dimension, _ in targets})
@@ -137,17 +154,27 @@ def _expand_split(
         dimension, value = targets[target]
         concept = {**context, dimension: value}
         for number in range(max(per_prompt.values())):
-            name, at = f"{split}-{pair:04d}.{number}", image_seed(seed, split, pair, number)
+            name, painted = f"{split}-{pair:04d}.{number}", []
             if number < per_prompt["forget"]:
-                forget.append(Prompt(name, at, grammar.text(concept), _ordered(grammar, concept)))
+                painted.append((forget, concept))
             if number < per_prompt["retain"]:
                 other = _replace(grammar, context, dimension, values, targets, wanted["replacement"], used, random)
-                retain.append(Prompt(name, at, grammar.text(other), _ordered(grammar, other)))
-    _refuse_repeats(split, forget)
-    _refuse_repeats(split, retain)
+                painted.append((retain, other))
+            texts = {grammar.text(shown) for _, shown in painted}
+            at = _free(texts, taken, partial(image_seed, seed, split, pair, number))
+            for rows, shown in painted:
+                rows.append(Prompt(name, at, grammar.text(shown), _ordered(grammar, shown)))
     _refuse_equal_pairs(split, forget)
     exist = sum(len(context) for context in contexts)
     return Lists(forget, retain, _coverage(exist, len(drawn), forget, retain))
+
+
+def _free(texts: set[str], taken: set[tuple[str, int]], seed: Callable[[int], int]) -> int:
+    """The first seed whose noise none of these prompts has had; it is taken then."""
+    tried = (seed(again) for again in itertools.count())
+    found = next(one for one in tried if not any((text, noise_of(one)) in taken for text in texts))
+    taken |= {(text, noise_of(found)) for text in texts}
+    return found
 
 
 def _contexts(
@@ -217,15 +244,6 @@ def _replace(
 
 def _ordered(grammar: Grammar, values: Mapping[str, str]) -> dict[str, str]:
     return {name: values.get(name, "") for name in grammar.values}
-
-
-def _refuse_repeats(split: str, prompts: Sequence[Prompt]) -> None:
-    counted = Counter((row.prompt, row.seed) for row in prompts)
-    (prompt, seed), times = counted.most_common(1)[0]
-    if times > 1:
-        raise UserError(
-            f"{split}: {prompt!r} with seed {seed} stands {times} times; a row must be a picture of its own"
-        )
 
 
 def _refuse_equal_pairs(split: str, forget: Sequence[Prompt]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unpaint import csv_rows
-from unpaint.diversify.grammar import Grammar, Prompt, Target
+from unpaint.diversify.grammar import NOISE_BITS, Grammar, Prompt, Target, noise_of
 from unpaint.errors import UserError
 
 COLUMNS = {
@@ -67,8 +67,11 @@ def read(path: Path, grammar: Grammar, targets: Sequence[Target]) -> list[Row]:
                 f"{where}: {width} by {height} pixels; give both sides as multiples of {PIXELS}, or neither"
             )
         guidance = _number(where, columns["guidance"], cells["guidance"], float)
-        if (other := first.setdefault((cells["prompt"], seed), number)) != number:
-            raise UserError(f"{where}: the prompt and seed of row {other} again; a row must be a picture of its own")
+        if (other := first.setdefault((cells["prompt"], noise_of(seed)), number)) != number:
+            raise UserError(
+                f"{where}: the prompt and seed of row {other} again (of a seed its low {NOISE_BITS} bits are the "
+                "noise); a row must be a picture of its own"
+            )
         rows.append(Row(f"table-{number:05d}", seed, cells["prompt"], values, guidance, width, height))
     if not rows:
         raise UserError(f"{path}: no row; put the table there")
