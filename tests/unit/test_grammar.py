@@ -280,9 +280,25 @@ def test_a_dimension_that_the_concept_empties_is_refused():
         expand(digits(values=values, distinct=[]), [("ink", "red")], counts(1), 0)
 
 
-def test_a_concept_without_another_value_in_its_place_is_refused():
-    with pytest.raises(UserError, match=r"^digit: no value is left to stand in the concept's place; give another$"):
-        expand(digits(), [("digit", "two")], counts(1, ["two"]), 0)
+@pytest.mark.parametrize(
+    ("forgotten", "replacement"), [(["two"], ["two"]), ([*DIGITS["train"], *DIGITS["test"]], "value")]
+)
+def test_a_concept_without_another_value_in_its_place_is_refused(forgotten, replacement):
+    message = r"^test.replacement: all .* a forgotten digit is forgotten as well, so nothing would be left to retain; "
+    with pytest.raises(UserError, match=message):
+        expand(digits(), [("digit", value) for value in forgotten], counts(1, replacement), 0)
+
+
+def test_of_all_values_of_a_dimension_nothing_may_be_retained_but_the_rest():
+    lists = expand(digits(), [("digit", value) for values in DIGITS.values() for value in values], counts(6, "drop"), 0)
+    assert {row.attributes["digit"] for row in lists["test"].retain} == {""}
+
+
+def test_a_concept_whose_only_other_value_stands_in_the_context_is_refused():
+    blue = {"train": ["blue"], "test": ["blue"]}
+    values = {"digit": DIGITS, "ink": {"train": ["red"], "test": ["blue"]}, "ground": blue}
+    with pytest.raises(UserError, match=r"^ink: no value is left to stand in the concept's place; give another$"):
+        expand(digits(values=values), [("ink", "red")], counts(1), 0)
 
 
 def test_the_order_of_dimensions_in_the_file_changes_no_prompt():

@@ -142,6 +142,7 @@ def _expand_split(
 ) -> Lists:
     random = Random(f"{seed}/{split}")  # noqa: S311 (no secrets)
     values = grammar.of_split(split, whole={dimension for dimension, _ in targets})
+    _refuse_none_to_retain(split, targets, values, wanted["replacement"])
     contexts = [_contexts(grammar, split, values, target, targets) for target in targets]
     # dropped, two forgotten values would leave one retain prompt in the same context
     drawn = _draw(split, contexts, wanted["prompts"], random, once=wanted["replacement"] == "drop")
@@ -167,6 +168,19 @@ def _expand_split(
     _refuse_equal_pairs(split, forget)
     exist = sum(len(context) for context in contexts)
     return Lists(forget, retain, _coverage(exist, len(drawn), forget, retain))
+
+
+def _refuse_none_to_retain(
+    split: str, targets: Sequence[Target], values: Mapping[str, list[str]], replacement: str | Sequence[str]
+) -> None:
+    forgotten = {value for _, value in targets}
+    for dimension, _ in targets:
+        given = values[dimension] if isinstance(replacement, str) else replacement
+        if replacement != "drop" and not set(given) - forgotten:
+            raise UserError(
+                f"{split}.replacement: all that could stand in the place of a forgotten {dimension} is forgotten as "
+                "well, so nothing would be left to retain; forget fewer, or give other values"
+            )
 
 
 def _free(texts: set[str], taken: set[tuple[str, int]], seed: Callable[[int], int]) -> int:
