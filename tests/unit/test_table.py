@@ -59,6 +59,10 @@ def test_a_table_of_prompts_and_seeds_alone_will_do(tmp_path):
         ("prompt,seed\na,-1\n", "row 1: seed '-1' is no such number"),
         ("prompt,seed,guidance\na,1,inf\n", "row 1: guidance 'inf' is no such number"),
         ("prompt,seed,width,height\na,1,500,512\n", "row 1: 500 by 512 pixels; give both sides as multiples of 8"),
+        (
+            "prompt,seed,width,height\na,1,800000,800000\n",
+            "row 1: 800000 by 800000 pixels; give both sides as multiples of 8 up to 8192, or neither",
+        ),
         ("prompt,seed,width,height\na,1,512,\n", "row 1: 512 by None pixels; give both sides"),
         ("prompt,seed\na,1\nb,1\na,1\n", "row 3: the prompt and seed of row 1 again (of a seed its low 32 bits are"),
         ("prompt,seed\na,6\nb,6\na,4294967302\n", "row 3: the prompt and seed of row 1 again (of a seed its low 32"),

@@ -24,6 +24,8 @@ COLUMNS = {
 """What a column may be called; the first names are those of I2P."""
 PIXELS = 8
 """Sides are multiples of it, as diffusers wants."""
+LARGEST = 8192
+"""Pixels of a side, beyond what any family paints."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def read(path: Path, grammar: Grammar, targets: Sequence[Target]) -> list[Row]:
             raise UserError(f"{where}: no {columns['seed']}; a row is painted with its own")
         width, height = (_number(where, columns[side], cells[side], int) for side in ("width", "height"))
         sides = [side for side in (width, height) if side is not None]
-        if len(sides) == 1 or any(not side or side % PIXELS for side in sides):
+        if len(sides) == 1 or any(side not in range(PIXELS, LARGEST + 1, PIXELS) for side in sides):
             raise UserError(
-                f"{where}: {width} by {height} pixels; give both sides as multiples of {PIXELS}, or neither"
+                f"{where}: {width} by {height} pixels; give both sides as multiples of {PIXELS} up to {LARGEST}, or "
+                "neither"
             )
         guidance = _number(where, columns["guidance"], cells["guidance"], float)
         if (other := first.setdefault((cells["prompt"], noise_of(seed)), number)) != number:
