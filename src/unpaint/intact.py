@@ -11,6 +11,9 @@ from unpaint.errors import UserError, some
 
 POINTER = b"version https://git-lfs"
 """How the file begins that git-lfs leaves in place of a large one."""
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
+"""What a network may predict that was trained by DDPM."""
+ANEW = "get it anew from where the folder came from"
 INDEX = ".safetensors.index.json"
 """How the list is called that weights in parts have."""
 
@@ -43,8 +46,29 @@ def mapping_in(path: Path) -> Mapping[str, Any]:
     """
     fields = read_json(path)
     if not isinstance(fields, dict):
-        raise UserError(f"{path}: not a config, which is a JSON mapping; get it anew from where the folder came from")
+        raise UserError(f"{path}: not a config, which is a JSON mapping; {ANEW}")
     return fields
+
+
+def timesteps_in(folder: Path) -> int | None:
+    """How many timesteps the schedule of a checkpoint's betas has; none, where it has no betas.
+
+    Args:
+        folder: of its model_index.json.
+
+    Raises:
+        UserError: it has none, or what the network predicts by it is not known.
+    """
+    path = folder / "scheduler" / "scheduler_config.json"
+    config = mapping_in(path)
+    count, kind = config.get("num_train_timesteps", 1000), config.get("prediction_type", PREDICTIONS[0])
+    if not isinstance(count, int) or count < 1:
+        raise UserError(f"{path}: num_train_timesteps: {count}; a schedule has one at least: {ANEW}")
+    if "beta_schedule" not in config or config.get("use_flow_sigmas"):
+        return None
+    if kind not in PREDICTIONS:
+        raise UserError(f"{path}: prediction_type: {kind} is none of {', '.join(PREDICTIONS)}; {ANEW}")
+    return count
 
 
 def _refuse_pointer(path: Path) -> None:
@@ -60,14 +84,12 @@ def _refuse_cut_tensors(path: Path) -> None:
         with safe_open(path, framework="np"):
             pass
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path}: not a whole safetensors file ({error}); get it anew from where the folder came from"
-        ) from None
+        raise UserError(f"{path}: not a whole safetensors file ({error}); {ANEW}") from None
 
 
 def _refuse_without_parts(index: Path, there: set[str]) -> None:
     listed = mapping_in(index).get("weight_map")
     if not isinstance(listed, dict):
-        raise UserError(f"{index}: no weight_map, the list of the parts; get it anew from where the folder came from")
+        raise UserError(f"{index}: no weight_map, the list of the parts; {ANEW}")
     if missing := sorted({str(part) for part in listed.values()} - there):
         raise UserError(f"{index.parent}: {some(missing, 2)} missing, of which {index.name} is the list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unpaint.errors import UserError
-from unpaint.intact import INDEX, mapping_in, refuse_broken
+from unpaint.intact import INDEX, mapping_in, refuse_broken, timesteps_in
 from unpaint.models.families import Family, find
 from unpaint.sources import CHECKPOINTS
 
@@ -67,6 +67,7 @@ def examine(folder: Path) -> tuple[Family, list[str]]:
     for name in names:
         if name.endswith("/config.json"):
             mapping_in(folder / name)
+    timesteps_in(folder)
     return family, names
 
 

@@ -69,6 +69,16 @@ def test_broken_weights_are_not_pinned(place, left, message):
         ("scheduler/scheduler_config.json", None, "here/scheduler: missing; model_index.json lists it"),
         ("unet/config.json", "[]", "here/unet/config.json: not a config, which is a JSON mapping; get it anew"),
         ("vae/config.json", "{}", "here/vae/config.json: no block_out_channels, which an autoencoder has"),
+        (
+            "scheduler/scheduler_config.json",
+            '{"beta_schedule": "linear", "num_train_timesteps": 0}',
+            "here/scheduler/scheduler_config.json: num_train_timesteps: 0; a schedule has one at least: get it anew",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            '{"beta_schedule": "linear", "prediction_type": "flow"}',
+            "here/scheduler/scheduler_config.json: prediction_type: flow is none of epsilon, v_prediction, sample; get",
+        ),
         ("vae/config.json", "{", "here/vae/config.json: not a readable JSON file; restore it"),
         ("model_index.json", "[]", "here/model_index.json: None is no family that Unpaint knows"),
         (

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
+from unpaint.intact import PREDICTIONS
 from unpaint.models.conditions import Conditions
-
-PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 class Discrete(ABC):
