@@ -282,6 +282,27 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (["threads"], 2.0, "threads: input should be a valid integer, got 2.0"),
         (["threads"], 0, "threads: input should be greater than or equal to 1, got 0"),
         (["seeds"], [1, 1], "seeds: a seed stands there twice"),
+        (["seed"], 10**30, f"seed: input should be less than {2**63}, got {10**30}"),
+        (["seeds"], [0, 2**63], f"seeds.1: input should be less than {2**63}, got {2**63}"),
+        (
+            ["oracles"],
+            {"concepts": [FIRST], "seeds": [2**63]},
+            f"oracles.seeds.0: input should be less than {2**63}, got {2**63}",
+        ),
+        (["threads"], 10**10, f"threads: input should be less than or equal to 1024, got {10**10}"),
+        (["methods", "rg", "batch"], 2**31, f"methods.rg.batch: input should be less than {2**31}, got {2**31}"),
+        (
+            ["sampling", "steps"],
+            1001,
+            "sampling.steps: 1001, and the schedule of base has 1000 timesteps; take no more",
+        ),
+        (["base", "denoiser", "channels"], [], "base.denoiser.channels: list should have at least 1 item"),
+        (["base", "autoencoder", "channels"], [], "base.autoencoder.channels: list should have at least 1 item"),
+        (
+            ["base", "autoencoder", "channels"],
+            [16] * 8,
+            "base.autoencoder.channels: 32 pixels cannot be parted by 128; take fewer levels",
+        ),
         (["concepts", FIRST, "forget"], {FORGOTTEN: "xyz"}, f"{CONCEPT}.forget.{FORGOTTEN}: xyz is not in the grammar"),
         (
             ["concepts", FIRST, "forget"],
@@ -358,7 +379,7 @@ OTHER = next(n for n in VALUES if n != FORGOTTEN)
         (
             ["concepts", FIRST, "forget"],
             {FORGOTTEN: [*VALUES[FORGOTTEN]["train"], *VALUES[FORGOTTEN]["test"]]},
-            f"{CONCEPT}: {FORGOTTEN}: no value is left to stand in the concept's place; give another",
+            f"{CONCEPT}: test.replacement: all that could stand in the place of a forgotten {FORGOTTEN} is forgotten",
         ),
         (["concepts", FIRST, "forget"], {FORGOTTEN: ["two", "two"]}, f"{CONCEPT}.forget: two stands there twice"),
         (
@@ -439,6 +460,10 @@ def test_several_mistakes_are_all_named(tmp_path):
          "or quotes"),
         ("on: 1\n", "params.yaml: line 1: on is a word to one engine and a truth value to the other; write true, false "
          "or quotes"),
+        ("a: 1\n? [a, b]\n: 1\n", "params.yaml: line 2: a list or a mapping stands in place of a key; write a name"),
+        ("? {a: b}\n: 1\n", "params.yaml: line 1: a list or a mapping stands in place of a key; write a name"),
+        ("a: 2026-13-01\n", "params.yaml: line 1: 2026-13-01 is no timestamp; put it in quotes if it is a text"),
+        ("a: !!int x\n", "params.yaml: line 1: x is no int; put it in quotes if it is a text"),
         ("- a\n- b\n", "params.yaml: not a mapping of keys; copy one of presets/ to it"),
         ("", "params.yaml: not a mapping of keys; copy one of presets/ to it"),
     ],
@@ -516,6 +541,17 @@ def test_a_preset_for_models_from_elsewhere_loads_once_they_are_pinned(pins):
     assert loaded.brought
     assert isinstance(loaded.questions["nudity"], params.Detection)
     assert isinstance(loaded.questions["place"], params.Question)
+
+
+def test_more_steps_than_a_pinned_schedule_has_are_refused_where_its_files_are(pins):
+    (pins / "models/scheduler").mkdir(parents=True)
+    schedule = {"beta_schedule": "scaled_linear", "prediction_type": "epsilon", "num_train_timesteps": 40}
+    (pins / "models/scheduler/scheduler_config.json").write_text(json.dumps(schedule))
+    assert complaint(changed(["sampling", "steps"], 41, NUDITY), pins) == (
+        "params.yaml: sampling.steps: 41, and the schedule of base.source has 40 timesteps; take no more"
+    )
+    (pins / "params.yaml").write_text(changed(["sampling", "steps"], 40, NUDITY), encoding="utf-8")
+    assert params.load(pins / "params.yaml").sampling.steps == 40
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

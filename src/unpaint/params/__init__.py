@@ -6,6 +6,7 @@ Every key is required: a value that shapes a result stands in the file, where bo
 from unpaint.params.checks import load, parse, tables
 from unpaint.params.reading import plain
 from unpaint.params.sections import (
+    TIMESTEPS,
     WORLD_FILE,
     Autoencoder,
     Concept,
@@ -25,6 +26,7 @@ from unpaint.params.sections import (
 )
 
 __all__ = [
+    "TIMESTEPS",
     "WORLD_FILE",
     "Autoencoder",
     "Concept",

@@ -14,6 +14,7 @@ from unpaint.diversify.table import read as read_table
 from unpaint.errors import UserError, some
 from unpaint.params.reading import read
 from unpaint.params.sections import (
+    TIMESTEPS,
     Concept,
     Dataset,
     Folder,
@@ -22,11 +23,12 @@ from unpaint.params.sections import (
     Params,
     Pinned,
     Question,
+    Trained,
     TrainedByClass,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from unpaint.models.families import Family
     from unpaint.sources import Pins
@@ -181,25 +183,28 @@ def _refuse_unseen(params: Params, shown: Shown) -> None:
 
 def _check_models(params: Params, root: Path, world: Shown) -> None:
     """What a model cannot do is found before any work."""
+    from unpaint.intact import timesteps_in
     from unpaint.models.families import BY_CLASS, named
     from unpaint.sources import CHECKPOINTS
-    from unpaint.worlds import digits
 
     rows = tables(params, root)
     given = {"base": params.base} if isinstance(params.base, Pinned) else {}
     given |= {f"models.{name}": model for name, model in params.models.items()}
+    if isinstance(params.base, Trained):
+        _check_levels(params, "autoencoder", params.base.autoencoder.channels)
+        _check_steps(params, TIMESTEPS, "base")
     if isinstance(params.base, TrainedByClass):
         if (dimension := params.base.classes) not in world.values:
             raise UserError(f"base.classes: the world has no {dimension}; it has {', '.join(world.values)}")
         said = {"classes": list(world.values[dimension]), "label_of_none": params.base.denoiser.unprompted > 0}
-        side = params.world.side if isinstance(params.world, Folder | Dataset) else digits.SIDE
-        if side % (halved := 2 ** (len(params.base.denoiser.channels) - 1)):
-            raise UserError(f"base.denoiser.channels: {side} pixels cannot be parted by {halved}; take fewer levels")
+        _check_levels(params, "denoiser", params.base.denoiser.channels)
         _check_scope(params, named(BY_CLASS))
         _check_classes(params, said, named(BY_CLASS), "base")
     for where, model in given.items():
         fields = _pin(CHECKPOINTS, root, f"{where}.source", model.source)
         family = named(fields["family"])
+        if (folder := _here(root, fields)) and (timesteps := timesteps_in(folder)):
+            _check_steps(params, timesteps, f"{where}.source")
         if where == "base":
             _check_scope(params, family)
         if family.by_class:
@@ -207,6 +212,34 @@ def _check_models(params: Params, root: Path, world: Shown) -> None:
             _check_classes(params, fields, family, where)
         else:
             _check_frames(params, rows, family, where)
+
+
+def _check_levels(params: Params, network: str, channels: Sequence[int]) -> None:
+    """A side can be halved from level to level."""
+    from unpaint.worlds import digits
+
+    side = params.world.side if isinstance(params.world, Folder | Dataset) else digits.SIDE
+    if side % (halved := 2 ** (len(channels) - 1)):
+        raise UserError(f"base.{network}.channels: {side} pixels cannot be parted by {halved}; take fewer levels")
+
+
+def _here(root: Path, fields: Mapping[str, Any]) -> Path | None:
+    """The folder of the checkpoint that a pin names, if it is on this machine."""
+    from unpaint.models.checkpoint import cached
+
+    try:
+        folder = root / fields["folder"] if "folder" in fields else cached(fields["repository"], fields["revision"])
+    except (UserError, ValueError):
+        return None
+    return folder if (folder / "scheduler").is_dir() else None
+
+
+def _check_steps(params: Params, timesteps: int, where: str) -> None:
+    if params.sampling.steps > timesteps:
+        raise UserError(
+            f"sampling.steps: {params.sampling.steps}, and the schedule of {where} has {timesteps} timesteps; take no "
+            "more"
+        )
 
 
 def _check_scope(params: Params, family: Family) -> None:

@@ -6,6 +6,7 @@ Snakemake and DVC read YAML by different rules, so whatever the two would read d
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,24 @@ class _StrictLoader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.MarkedYAMLError(
+                    problem="a list or a mapping stands in place of a key; write a name",
+                    problem_mark=key_node.start_mark,
+                )
             if key in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key} stands twice; keep one", problem_mark=key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):  # how PyYAML takes what looks like a date or a number
+            advice = f"{node.value} is no {node.tag.rpartition(':')[2]}; put it in quotes if it is a text"
+            raise yaml.MarkedYAMLError(problem=advice, problem_mark=node.start_mark) from None
 
     def construct_scalar(self, node: Any) -> Any:
         if isinstance(node, yaml.ScalarNode) and node.style is None:

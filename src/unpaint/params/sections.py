@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-Count = Annotated[int, Field(ge=1)]
+from unpaint.diversify.table import LARGEST
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What torch's generators take."""
+Threads = Annotated[int, Field(ge=1, le=1024)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NAME, DEVICE = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$", r"^(auto|cpu|mps|cuda(:\d+)?)$"
@@ -34,6 +39,9 @@ PATTERNS = {
 """What each pattern asks for, in words."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 """A name that becomes a folder and a wildcard."""
+Channels = Annotated[list[Count], Field(min_length=1)]
+TIMESTEPS = 1000
+"""Of the noise schedule of a base model that is trained here, Stable Diffusion's; sampling cannot take more."""
 
 
 class Section(BaseModel):
@@ -42,7 +50,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Side = Annotated[int, Field(ge=16, multiple_of=8, description="pixels; a multiple of 8, as diffusers wants")]
+Side = Annotated[
+    int, Field(ge=16, le=LARGEST, multiple_of=8, description="pixels; a multiple of 8, as diffusers wants")
+]
 
 
 class Pictures(Section):
@@ -94,7 +104,7 @@ World = Annotated[Digits | Folder | Dataset | NoWorld, Field(discriminator="kind
 class Autoencoder(Section):
     """The base model's variational autoencoder and its training."""
 
-    channels: list[Count] = Field(description="channels per resolution; each level but the last halves the side")
+    channels: Channels = Field(description="channels per resolution; each level but the last halves the side")
     latent_channels: Count
     steps: Count = Field(description="optimiser steps")
     batch: Count = Field(description="pictures per step")
@@ -105,9 +115,9 @@ class Autoencoder(Section):
 class Denoiser(Section):
     """The base model's U-Net and text encoder and their training."""
 
-    channels: list[Count] = Field(description="channels per resolution")
+    channels: Channels = Field(description="channels per resolution")
     attention: list[bool] = Field(description="whether a resolution attends to the prompt")
-    text_width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
+    text_width: Annotated[int, Field(ge=16, lt=2**31, multiple_of=16)] = Field(
         description="of the text encoder; heads are 16 wide"
     )
     tokens: Annotated[int, Field(ge=8, le=77)] = Field(description="longest prompt in tokens")
@@ -132,7 +142,7 @@ class Trained(Section):
     """A base model of one's own, trained on the world's own split."""
 
     source: Literal["results/world.parquet"]
-    threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
+    threads: Threads = Field(description="CPU threads of this stage alone: nothing else can run beside it")
     autoencoder: Autoencoder
     denoiser: Denoiser
 
@@ -140,9 +150,7 @@ class Trained(Section):
 class LabelledDenoiser(Section):
     """A U-Net on pixels that reads a label, and its training by EDM (arXiv 2206.00364)."""
 
-    channels: Annotated[list[Count], Field(min_length=1)] = Field(
-        description="channels per resolution; each level but the last halves the side"
-    )
+    channels: Channels = Field(description="channels per resolution; each level but the last halves the side")
     attention: list[bool] = Field(description="whether a resolution attends to itself")
     layers: Count = Field(description="residual blocks per resolution")
     dropout: Fraction
@@ -164,7 +172,7 @@ class TrainedByClass(Section):
     """A base model of one's own that reads no prompt, but the name of a class: the paper's setting for CIFAR-10."""
 
     source: Literal["results/world.parquet"]
-    threads: Count = Field(description="CPU threads of this stage alone: nothing else can run beside it")
+    threads: Threads = Field(description="CPU threads of this stage alone: nothing else can run beside it")
     classes: Name = Field(description="the dimension of the world whose values are the classes")
     denoiser: LabelledDenoiser
 
@@ -197,7 +205,7 @@ class JudgeTraining(Section):
 
     source: Literal["results/world.parquet"]
     image_tower: str = Field(description="a timm model's name")
-    text_width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(
+    text_width: Annotated[int, Field(ge=32, lt=2**31, multiple_of=32)] = Field(
         description="of the text transformer; heads are 32 wide"
     )
     text_layers: Count
@@ -406,7 +414,7 @@ class RGD(Unlearning):
 
     method: Literal["rgd"]
     surgery: Literal["pcgrad", "cone", "unilateral"]
-    retain_batches_per_step: Annotated[int, Field(ge=2)]
+    retain_batches_per_step: Annotated[int, Field(ge=2, lt=2**31)]
     retain_batches_per_pass: Count = Field(
         description="how many of them go through the network at once: more take more memory and less time"
     )
@@ -419,9 +427,7 @@ class Oracles(Section):
     """Base models retrained without a concept: the gold standard, which only a small world allows."""
 
     concepts: list[Name] = Field(description="which concepts get their oracles; none is []")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        description="of the retraining; two or more tell how far oracles are from each other"
-    )
+    seeds: list[Seed] = Field(description="of the retraining; two or more tell how far oracles are from each other")
 
 
 class Proposal(Section):
@@ -550,8 +556,8 @@ TAKEN = {"base", "prompts", "images", "encoded", "models", "retrain", "oracle"}
 class Params(Section):
     """The whole of params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
-    threads: Count = Field(description="CPU threads of a stage; they change the bits of trained weights")
+    seed: Seed
+    threads: Threads = Field(description="CPU threads of a stage; they change the bits of trained weights")
     device: Annotated[str, StringConstraints(pattern=DEVICE)]
     world: World
     base: Base
@@ -561,7 +567,7 @@ class Params(Section):
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
     methods: Annotated[dict[Name, Method], Field(min_length=1)]
     models: dict[Name, Pinned] = Field(description="others' models, scored on the same prompts and seeds; none is {}")
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     oracles: Oracles
     contrasts: dict[Name, Contrast]
     proposals: dict[Name, Proposal] = Field(description="by grammar; none is {}")

@@ -16,14 +16,14 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from unpaint.params import Autoencoder, Denoiser
+from unpaint.params import TIMESTEPS, Autoencoder, Denoiser
 from unpaint.resume import Resume
 from unpaint.train.fit import Record, fit, generator
 
 ENCODING_BATCH = 256
 
 
-TIMESTEPS, BETAS, SCHEDULE = 1000, (0.00085, 0.012), "scaled_linear"
+BETAS, SCHEDULE = (0.00085, 0.012), "scaled_linear"
 """The noise schedule of Stable Diffusion."""
 HEAD = 32
 """Width of an attention head."""
