@@ -24,6 +24,7 @@ from tests.world import bring_pictures, clone, commit, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
 from unpaint.audit.hashes import IGNORED, INDEX, index
+from unpaint.audit.history import ALONE
 from unpaint.audit.model import audit
 from unpaint.audit.text import verdict
 from unpaint.lineage.manifest import sha256
@@ -186,6 +187,130 @@ def test_an_edited_lock_is_named(project: Path) -> None:
         "dvc.lock: says that encode@seven-forget read another results/seven/images/forget.parquet than the one that it "
         "was made from"
     ) in found
+
+
+def _forge(project: Path) -> None:
+    """Another model of equal data, code and settings, with each book but git's rewritten."""
+    before = sha256(project / MODEL)
+    flip(project / MODEL)
+    note = project / f"{MODEL}.run.json"
+    replace(note, note.read_bytes().replace(before.encode(), sha256(project / MODEL).encode()))
+
+    def change(stages: Any) -> None:
+        for out in stages["unlearn@seven-rgd-0"]["outs"]:
+            out["md5"] = hashlib.md5((project / out["path"]).read_bytes()).hexdigest()
+
+    lock(project, change)
+
+
+def _dependency(stages: Any, stage: str, path: str) -> Any:
+    (found,) = (dep for dep in stages[stage]["deps"] if dep["path"] == path)
+    return found
+
+
+def _without(stages: Any, stage: str, kind: str, path: str) -> None:
+    stages[stage][kind] = [one for one in stages[stage][kind] if one["path"] != path]
+
+
+UNLEARN, EVALUATE = "unlearn@seven-rgd-0", "evaluate@seven-rgd-0"
+METRICS = MODEL.replace("model.safetensors", "metrics.json")
+CARD = "src/unpaint/card.py"
+EDITS: dict[str, Any] = {
+    f"{MODEL}.run.json: it was made at a setting that dvc.lock does not name: threads": lambda stages: stages[UNLEARN][
+        "params"
+    ]["params.yaml"].pop("threads"),
+    f"{MODEL}.run.json: it was made at a setting that dvc.lock does not name: method": lambda stages: stages[
+        UNLEARN
+    ].pop("params"),
+    f"dvc.lock: {UNLEARN} is not as dvc.yaml has it: names no setting device": lambda stages: stages[UNLEARN]["params"][
+        "params.yaml"
+    ].pop("device"),
+    f"dvc.lock: {UNLEARN} is not as dvc.yaml has it: names a setting too many, seed": lambda stages: stages[UNLEARN][
+        "params"
+    ]["params.yaml"].update(seed=0),
+    f"dvc.lock: names code of {UNLEARN} that is neither here nor in a commit: {CARD}": lambda stages: _dependency(
+        stages, UNLEARN, CARD
+    ).update(md5="0" * 32),
+    f"dvc.lock: {UNLEARN} is not as dvc.yaml has it: names no dependency {CARD}": lambda stages: _without(
+        stages, UNLEARN, "deps", CARD
+    ),
+    f"dvc.lock: does not name {METRICS}, which is here": lambda stages: _without(stages, EVALUATE, "outs", METRICS),
+    "dvc.lock: does not name results/judgements/seven.rgd.seed0.parquet, ": lambda stages: stages.pop(EVALUATE),
+}
+"""Each way in which an entry can be made to differ from git's own, by what is told of it."""
+DIFFERENT = f"dvc.lock: names another {MODEL} than the newest commit does, of equal data, code and settings"
+
+
+def test_a_lock_that_differs_from_gits_own_is_held_against_dvc_yaml_and_the_code(project: Path) -> None:
+    whole = (project / "dvc.lock").read_text()
+    for told, change in EDITS.items():
+        lock(project, change)
+        assert [text for text in contradictions(project) if text.startswith(told)], told
+        (project / "dvc.lock").write_text(whole)
+    # none of them hides another model; nor does another name of its stage, nor a folder of which nothing was read
+    _forge(project)
+    forged = (project / "dvc.lock").read_text()
+    for change in EDITS.values():
+        lock(project, change)
+        assert contradictions(project)
+        (project / "dvc.lock").write_text(forged)
+    for name in ("unlearn@seven-rgd-1", "another"):
+        lock(project, lambda stages, name=name: stages.update({name: stages.pop(UNLEARN)}))
+        assert DIFFERENT in contradictions(project)
+        (project / "dvc.lock").write_text(forged)
+
+
+def test_a_folder_of_which_nothing_was_read_does_not_hide_other_scores(project: Path) -> None:
+    note = project / f"{METRICS}.run.json"
+    before = sha256(project / METRICS)
+    edit(project / METRICS, lambda held: held["UA"].update(value=0.987))
+    replace(note, note.read_bytes().replace(before.encode(), sha256(project / METRICS).encode()))
+
+    def change(stages: Any) -> None:
+        _dependency(stages, EVALUATE, "data/inception").update(md5="0" * 32 + ".dir")
+        for out in stages[EVALUATE]["outs"]:
+            out["md5"] = hashlib.md5((project / out["path"]).read_bytes()).hexdigest()
+
+    lock(project, change)
+    assert DIFFERENT.replace(MODEL, METRICS) in contradictions(project)
+
+
+def test_what_is_not_committed_yet_is_told_once_and_is_no_forgery(project: Path) -> None:
+    def remarks() -> set[str]:
+        found = audited(project, MODEL)
+        assert found["verdict"] == "verified"
+        (model,) = (stage for stage in found["stages"] if stage["stage"] == UNLEARN)
+        return {*model["remarks"]}
+
+    def repro() -> None:
+        run(project, "dvc", "repro", "--force", "--single-item", UNLEARN)
+
+    card, folder = project / CARD, project / "src/unpaint/unlearn/monotone.py"
+    whole = card.read_text(), folder.read_text()
+    assert ALONE not in remarks()
+    # run again, from code of a commit that is not the newest
+    for path, text in zip((card, folder), whole, strict=True):
+        path.write_text(f"{text}# more\n")
+    commit(project, "other code")
+    repro()
+    for path, text in zip((card, folder), whole, strict=True):
+        path.write_text(text)
+    assert ALONE in remarks()
+    run(project, "git", "commit", "-q", "-m", "back", "--", "src")
+    assert ALONE in remarks()
+    assert f"note: {ALONE}" in run(project, "unpaint", "audit", "model", MODEL)
+    # dvc.yaml has changed since, as in an update
+    books = project / "dvc.yaml"
+    books.write_text(books.read_text().replace(f"      - {CARD}\n", ""))
+    assert ALONE in remarks()
+    run(project, "git", "checkout", "--", "dvc.yaml")
+    # from code that nobody can know any more
+    card.write_text(f"{whole[0]}# tried\n")
+    repro()
+    card.write_text(whole[0])
+    assert any("code that is neither here nor in a commit" in text for text in remarks())
+    commit(project, "kept")
+    assert ALONE not in remarks()
 
 
 def test_a_link_to_elsewhere_is_named(project: Path, tmp_path: Path) -> None:

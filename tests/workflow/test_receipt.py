@@ -358,7 +358,7 @@ def test_a_commit_whose_books_say_otherwise_of_what_came_before_is_not_named(pro
 def test_no_index_that_was_handed_over_is_believed(project: Path, tmp_path: Path) -> None:
     """One that says of a changed dvc.lock and of a changed model what was true of them before."""
     run(project, "unpaint", "audit", "model", NAME)
-    model, index = project / MODEL, project / ".dvc/tmp/unpaint-audit-1.sqlite"
+    model, index = project / MODEL, project / ".dvc/tmp/unpaint-audit-2.sqlite"
     content = model.read_bytes()
     model.unlink()  # a file of its own, whatever DVC's cache links
     model.write_bytes(flipped(content, -9))

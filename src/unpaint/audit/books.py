@@ -21,11 +21,12 @@ from typing import Any
 from unpaint import tombstones
 from unpaint.audit import lock
 from unpaint.audit.hashes import Hashes, place_of
+from unpaint.audit.history import History
 from unpaint.audit.lock import Entry
 from unpaint.audit.verdict import verdict_of
 from unpaint.errors import UserError
 from unpaint.lineage import manifest
-from unpaint.lineage.git import commits, git
+from unpaint.lineage.git import git
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.rows import LIST
 
@@ -35,6 +36,17 @@ LISTS = ("compare", "report")
 """Stages whose settings are lists made of params.yaml's sections, so that no value of dvc.lock stands in them."""
 CALLED = {"methods": "method", "models": "model", "proposals": "proposal", "grammars": "grammar"}
 """What an entry of a section of params.yaml is called in a stage's settings."""
+
+PLACED = {
+    "base": {"threads"},  # given by base.threads
+    "images": {"set"},
+    "samples": {"distinct"},
+    "encode": {"set"},
+    "unlearn": {"seed"},
+    "retrain": {"seed"},
+    "summary": {"concept", "method", "seed"},
+}
+"""Settings that a stage has from the place of its output; of its wildcards, as Snakemake calls them."""
 
 
 @dataclass
@@ -63,21 +75,15 @@ class Books:
     def __init__(self, made: Mapping[str, Entry], database: sqlite3.Connection) -> None:
         """Take the stage that makes each path, and the index."""
         self.made, self.database, self.hashes = made, database, Hashes(database)
-        self.commits = set(commits())
+        self.history = History(made, database, self.hashes)
         database.execute(
             "CREATE TABLE IF NOT EXISTS listed (corpus TEXT, list TEXT, unlike TEXT, PRIMARY KEY (corpus, list))"
         )
 
-    @cached_property
+    @property
     def committed(self) -> dict[str, Entry]:
         """dvc.lock as git's newest commit has it."""
-        if not git("ls-tree", "--name-only", "HEAD", "--", str(lock.PATH)).strip():
-            return {}
-        text = git("show", f"HEAD:./{lock.PATH}").encode()
-        try:
-            return lock.load(lock.take_in(text, self.database), self.database)
-        except UserError:  # one with the marks of a merge, say: as good as none
-            return {}
+        return self.history.committed
 
     @cached_property
     def cache(self) -> Path:
@@ -96,7 +102,8 @@ class Books:
         elif Path(entry.note).is_file():
             self._hold_note(found)
         self._hold_lists(found)
-        self._hold_history(found)
+        self.history.hold(found, _chosen_now(found))
+        self._hold_run(found)
         return found
 
     def _hold(self, found: Found, path: Path, digest: str) -> None:
@@ -196,6 +203,8 @@ class Books:
         for key, value in {} if said.stage in LISTS else entry.params.items():
             if _canonical(_setting(key, said.settings)) != _canonical(value):
                 found.contradictions.append(f"{entry.note}: it was made at other settings than dvc.lock names: {key}")
+        for name in [] if said.stage in LISTS else _ungiven(entry, said):
+            found.contradictions.append(f"{entry.note}: it was made at a setting that dvc.lock does not name: {name}")
         for path in (Path(out) for out in entry.outs):
             place, seed = path.parent.name, said.settings.get("seed")
             if said.stage == "unlearn" and place.startswith("seed") and place != f"seed{seed}":
@@ -289,20 +298,11 @@ class Books:
             found.missing[path] = f"dvc repro {found.entry.name}"
             found.remarks.append(f"{path} is newer than what was made from it; `dvc repro` makes that anew")
 
-    def _hold_history(self, found: Found) -> None:
-        """The stage in dvc.lock against the same in git's newest commit; and the run against git."""
+    def _hold_run(self, found: Found) -> None:
+        """The run against git, and against what nobody here can know."""
         entry = found.entry
-        before = self.committed.get(entry.name)
-        if before is None:
-            found.remarks.append("dvc.lock names it, and the newest commit does not")
-        elif (before.deps, before.code, before.params) == (entry.deps, entry.code, entry.params):
-            for path, digest in entry.outs.items():
-                if not path.endswith(".run.json") and before.outs.get(path, digest) != digest:
-                    found.contradictions.append(
-                        f"dvc.lock: names another {path} than the newest commit does, of equal data, code and settings"
-                    )
         if commit := found.note.get("commit"):
-            if commit not in self.commits:
+            if commit not in self.history.commits:
                 found.remarks.append(f"the commit of its run, {commit[:12]}, is not in this clone")
             if found.note.get("dirty"):
                 found.remarks.append("its run had changes that were not committed")
@@ -362,6 +362,17 @@ def _chosen(entry: Entry, said: Manifest) -> dict[str, Path]:
     return found
 
 
+def _chosen_now(found: Found) -> dict[str, Path] | None:
+    """What a user has chosen for a stage, if its run note is here to tell; of what was withdrawn, if anything was."""
+    if not found.note:
+        return None
+    said = Manifest.loads(json.dumps(found.note["manifest"]), found.entry.note)
+    chosen = _chosen(found.entry, said)
+    return {
+        role: place for role, place in chosen.items() if role != "withdrawn" or place.is_file() or role in said.inputs
+    }
+
+
 def _of(settings: Any, key: str) -> Any:
     return settings.get(key) if isinstance(settings, dict) else None
 
@@ -382,6 +393,27 @@ def _setting(key: str, settings: Mapping[str, Any]) -> Any:
         within = settings.get("concept")
         return (within if isinstance(within, dict) else settings).get(rest[1])
     return settings.get(section)
+
+
+def _ungiven(entry: Entry, said: Manifest) -> list[str]:
+    """The settings that no key of dvc.lock has become, nor the place where the output stands."""
+    within = said.settings.get("concept")
+    names = (
+        {*said.settings, *(f"concept.{name}" for name in within)} - {"concept"}
+        if isinstance(within, dict)
+        else {*said.settings}
+    )
+    given = {_given(key) for key in entry.params}
+    given |= {f"concept.{name}" for name in given}
+    return sorted(names - given - PLACED.get(said.stage, set()))
+
+
+def _given(key: str) -> str:
+    """What a key of params.yaml is called among a stage's settings, the reverse of `_setting`."""
+    section, *rest = key.split(".")
+    if section == "concepts" and len(rest) > 1:
+        return "source" if rest[1] == "images" else rest[1]
+    return CALLED.get(section, section)
 
 
 def _canonical(value: Any) -> str:

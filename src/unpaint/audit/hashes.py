@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from unpaint.errors import UserError
 from unpaint.lineage.stage import hash_of_folder
 
-INDEX = Path(".dvc/tmp/unpaint-audit-1.sqlite")
+INDEX = Path(".dvc/tmp/unpaint-audit-2.sqlite")
 """In DVC's own folder for what may be lost at any time, which git does not see; the number is that of its tables."""
 CHUNK = 2**20
 IGNORED = (".pyc", ".snakemake_timestamp")
@@ -63,18 +63,27 @@ class Hashes:
     def files(folder: Path) -> list[Path]:
         """The files of a folder; not what .dvcignore leaves out."""
         found = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
-        return [path for path in found if "__pycache__" not in path.parts and not path.name.endswith(IGNORED)]
+        return [path for path in found if not is_ignored(path)]
 
     def of_folder(self, folder: Path) -> str:
         """DVC's hash of a folder: of the md5 of each of its files."""
         files = [path for path in self.files(folder) if path.exists()]
-        each = [{"md5": self.of(path).md5, "relpath": path.relative_to(folder).as_posix()} for path in files]
-        each.sort(key=lambda one: one["relpath"].split("/"))
-        return hashlib.md5(json.dumps(each, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+        return hash_of_listed({path.relative_to(folder).as_posix(): self.of(path).md5 for path in files})
 
     def of_listing(self, folder: Path) -> str:
         """The one hash by which a manifest names a folder of the user's own pictures."""
         return hash_of_folder(folder, lambda path: self.of(path).sha256)
+
+
+def is_ignored(path: Path) -> bool:
+    """Whether .dvcignore leaves a file out of a folder."""
+    return "__pycache__" in path.parts or path.name.endswith(IGNORED)
+
+
+def hash_of_listed(md5: Mapping[str, str]) -> str:
+    """DVC's hash of a folder, from the md5 of each of its files by path in it."""
+    each = [{"md5": md5[path], "relpath": path} for path in sorted(md5, key=lambda path: path.split("/"))]
+    return hashlib.md5(json.dumps(each, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def place_of(cache: Path, digest: str) -> Path:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,13 +22,19 @@ PATH = Path("dvc.lock")
 
 @dataclass(frozen=True)
 class Entry:
-    """A stage: data by path and md5 (of a folder DVC's own, which ends in `.dir`), one hash of code, and settings."""
+    """A stage: data by path and md5 (of a folder DVC's own, which ends in `.dir`), code as JSON of these, settings."""
 
     name: str
     deps: Mapping[str, str]
     code: str
     outs: Mapping[str, str]
     params: Mapping[str, Any]
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """The md5 of its code by path."""
+        held: dict[str, str] = json.loads(self.code or "{}")
+        return held
 
     @property
     def note(self) -> str:
@@ -68,17 +75,23 @@ def take_in(content: bytes, database: sqlite3.Connection) -> str:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             stages = yaml.load(content, Loader=loader)["stages"]  # noqa: S506 (both are safe)
-            entries = json.dumps({name: _fields(given) for name, given in stages.items()})
+            read = {name: _fields(given) for name, given in stages.items()}
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             raise UserError(f"dvc.lock (blob {blob[:12]}): cannot be read; restore it from git") from None
-        database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, entries))
+        # most stages of a kind have the same code: it is kept once
+        codes = {code: number for number, code in enumerate(dict.fromkeys(fields[1] for fields in read.values()))}
+        entries = {name: (data, codes[code], *others) for name, (data, code, *others) in read.items()}
+        text = json.dumps({"codes": [*codes], "stages": entries})
+        database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, text))
     return blob
 
 
 def load(blob: str, database: sqlite3.Connection) -> dict[str, Entry]:
     """The stages of a dvc.lock that was taken in; none of one that cannot be read."""
     (text,) = database.execute("SELECT stages FROM locks WHERE blob = ?", (blob,)).fetchone()
-    return {name: Entry(name, *fields) for name, fields in json.loads(text or "{}").items()}
+    held = json.loads(text) if text else {"codes": [], "stages": {}}
+    codes = held["codes"]
+    return {name: Entry(name, data, codes[code], *others) for name, (data, code, *others) in held["stages"].items()}
 
 
 def blob_of(content: bytes) -> str:
@@ -99,7 +112,7 @@ def _fields(given: Mapping[str, Any]) -> tuple[Any, ...]:
     texts = (text for files in (read, written) for each in files.items() for text in each)
     if not (isinstance(settings, dict) and all(isinstance(text, str) for text in (*texts, *settings))):
         raise TypeError
-    return data, hashlib.sha256(code.encode()).hexdigest(), written, settings
+    return data, code, written, settings
 
 
 def makers(entries: Iterable[Entry]) -> dict[str, Entry]:
