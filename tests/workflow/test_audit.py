@@ -582,6 +582,24 @@ def test_a_link_of_a_folder_to_elsewhere_is_named(project: Path, tmp_path: Path)
     assert message in contradictions(project)
 
 
+def test_a_folder_above_that_is_a_link_to_elsewhere_is_named(project: Path, tmp_path: Path) -> None:
+    picture = rows_of(project / "results/seven/images/forget.rows.tsv")[1][2]
+    for folder, rest in (("results/seven/rgd", "seed0/"), ("results/seven", "rgd/seed0/")):
+        (project / folder).rename(tmp_path / "elsewhere")
+        (project / folder).symlink_to(tmp_path / "elsewhere")
+        where = f"{tmp_path}/elsewhere/{rest}model.safetensors"
+        assert f"{MODEL}: is a link to {where}, not into DVC's cache" in contradictions(project)
+        (tmp_path / "elsewhere/round").symlink_to(project / "results")  # which leads round for ever
+        assert {match["now"] for match in searched(project, picture)} == {True}
+        (tmp_path / "elsewhere/round").unlink()
+        (project / folder).unlink()
+        (tmp_path / "elsewhere").rename(project / folder)
+    # all results on another disk is nothing odd
+    (project / "results").rename(tmp_path / "elsewhere")
+    (project / "results").symlink_to(tmp_path / "elsewhere")
+    assert audited(project)["verdict"] == "verified"
+
+
 def test_a_model_of_older_data_is_told_from_one_of_the_data_that_is_there(project: Path) -> None:
     (before,) = searched(project, rows_of(project / "results/seven/images/forget.rows.tsv")[0][2])
     params = yaml.safe_load((project / "params.yaml").read_text())

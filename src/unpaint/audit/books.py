@@ -12,9 +12,9 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class Books:
     def __init__(self, made: Mapping[str, Entry], database: sqlite3.Connection) -> None:
         """Take the stage that makes each path, and the index."""
         self.made, self.database, self.hashes = made, database, Hashes(database)
+        self._place: Callable[[Path], Path] = cache(Path.resolve)
         self.history = History(made, database, self.hashes)
         database.execute(
             "CREATE TABLE IF NOT EXISTS listed (corpus TEXT, list TEXT, unlike TEXT, PRIMARY KEY (corpus, list))"
@@ -311,11 +312,18 @@ class Books:
             found.remarks.append(f"what {source['source']} was trained on is known to nobody here")
 
     def _odd_link(self, path: Path) -> str:
-        """Where an output points to that is a link, unless it is one of DVC's own."""
-        if not path.is_symlink() or not path.exists():
+        """Where an output lies that is a link or below one; not one of DVC's own, nor `results` on another disk."""
+        if not path.exists():
             return ""
-        target = path.resolve()
-        return "" if target.is_relative_to(self.cache) else str(target)
+        place, target = self._place(path.parent), path.resolve() if path.is_symlink() else path
+        if place != self._due(path.parent):
+            return str(place / path.name)
+        return "" if target == path or target.is_relative_to(self.cache) else str(target)
+
+    def _due(self, folder: Path) -> Path:
+        """Where a folder of the project lies if only the project itself, and `results`, are behind links."""
+        first, *others = folder.parts or (".",)
+        return self._place(Path(first)).joinpath(*others)
 
     def _remedy(self, path: Path, digest: str) -> str:
         if place_of(self.cache, digest).is_file():

@@ -183,11 +183,25 @@ def take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
         database.execute("DELETE FROM places WHERE version = ?", (gone,))
     database.execute("DELETE FROM versions WHERE version = ?", (TREE,))
     database.execute("DELETE FROM places WHERE version = ?", (TREE,))
-    files = [path for path in [lock.PATH, *sorted(Path("results").rglob(f"*{LIST}"))] if path.is_file()]
+    files = [path for path in [lock.PATH, *_lists(Path("results"))] if path.is_file()]
     here = {path.as_posix(): path.read_bytes() for path in files}
     blobs = {path: blob_of(content) for path, content in here.items()}
     _place(database, TREE, blobs)
     return _read(database, {blobs[path]: content for path, content in here.items()})
+
+
+def _lists(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The lists of rows below a folder, behind links as well, but for those that lead round."""
+    place = folder.resolve()
+    try:
+        held = sorted(folder.iterdir()) if folder.is_dir() and place not in above else []
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}, so it cannot be searched") from None
+    for path in held:
+        if path.is_dir():
+            yield from _lists(path, (*above, place))
+        elif path.name.endswith(LIST):
+            yield path
 
 
 def _listed(commit: str) -> dict[str, str]:
