@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from tests.world import bring_pictures, clone, commit, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
-from unpaint.audit.hashes import IGNORED, INDEX, index
+from unpaint.audit.hashes import INDEX, index
 from unpaint.audit.history import ALONE
 from unpaint.audit.model import audit
 from unpaint.audit.text import verdict
@@ -502,10 +502,39 @@ def test_every_setting_that_a_lock_names_is_looked_up(finished: Path) -> None:
     assert {"threads", "base", "world.kind", "methods.rgd", "grammars.digits", "concepts.seven.table"} <= seen
 
 
-def test_what_dvc_ignores_is_no_part_of_a_folder(finished: Path) -> None:
-    compiled, timestamp = IGNORED
-    said = (finished / ".dvcignore").read_text(encoding="utf-8").split()
-    assert said == ["__pycache__", f"*{compiled}", timestamp]
+def test_what_dvc_ignores_is_no_part_of_a_folder(finished: Path, tmp_path: Path) -> None:
+    project = clone(finished, tmp_path / "own")
+    folder = project / "results/base/pipeline"
+    with (project / ".dvcignore").open("a") as file:
+        file.write("# an editor's\n *.swp \n/results/base/*/kept/\n!told.swp\n")
+    (project / "results/.dvcignore").write_text("*.tmp\n")
+    (folder / "unet/__pycache__").mkdir()
+    (folder / "kept").mkdir()
+    for name in (
+        ".y.swp",
+        "unet/.y.swp",
+        "unet/a.tmp",
+        "a.pyc",
+        "unet/__pycache__/x",
+        "kept/x",
+        ".snakemake_timestamp",
+    ):
+        (folder / name).write_text("x")
+    assert "results/base/pipeline" not in run(project, "dvc", "status", "base")
+    assert audited(project)["verdict"] == "verified"
+    (folder / "told.swp").write_text("x")
+    assert "results/base/pipeline" in run(project, "dvc", "status", "base")
+    assert contradictions(project)[0].startswith("results/base/pipeline: its files are not what dvc.lock names (md5)")
+
+
+def test_what_is_no_file_is_named_and_not_waited_at(project: Path) -> None:
+    readme, inside = MODEL.replace("model.safetensors", "README.md"), "results/base/pipeline/pipe"
+    (project / readme).unlink()
+    os.mkfifo(project / readme)
+    os.mkfifo(project / inside)
+    found = contradictions(project)
+    for path in (readme, inside):
+        assert f"{path}: is no file, but what a program may wait at for ever" in found
 
 
 def test_a_setting_is_held_against_its_own_key(project: Path) -> None:

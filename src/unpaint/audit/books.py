@@ -117,6 +117,8 @@ class Books:
         # of a moved project, DVC's own links lead nowhere
         elif not folder and path.is_dir():
             found.contradictions.append(f"{path}: is a folder, and dvc.lock names a file")
+        elif pipe := next((file for file in (path, *files) if file.exists() and not (file.is_file() or file.is_dir())), None):
+            found.contradictions.append(f"{pipe}: is no file, but what a program may wait at for ever")
         elif not files or not all(file.exists() for file in files):
             found.missing[str(path)] = self._remedy(path, digest)
         else:
@@ -264,7 +266,7 @@ class Books:
                 same = self.hashes.of_folder(Path(path)) == digest
                 chosen = not path.startswith("results/")
                 if same or chosen:  # of a folder of choices others may be new
-                    files = (file for file in self.hashes.files(Path(path)) if file.exists())
+                    files = (file for file in self.hashes.files(Path(path)) if file.is_file())
                     known |= {self.hashes.of(file).sha256: str(file) for file in files}
                 changed = changed or (chosen and not same)
                 if not same and not chosen:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unpaint.errors import UserError
 from unpaint.lineage.stage import hash_of_folder
 
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
 INDEX = Path(".dvc/tmp/unpaint-audit-2.sqlite")
 """In DVC's own folder for what may be lost at any time, which git does not see; the number is that of its tables."""
 CHUNK = 2**20
-IGNORED = (".pyc", ".snakemake_timestamp")
-"""As in .dvcignore."""
+IGNORE = ".dvcignore"
+ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
+"""What DVC leaves out of a folder, whatever a .dvcignore says."""
 
 
 class Hash(NamedTuple):
@@ -62,12 +67,12 @@ class Hashes:
     @staticmethod
     def files(folder: Path) -> list[Path]:
         """The files of a folder; not what .dvcignore leaves out."""
-        found = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
-        return [path for path in found if not is_ignored(path)]
+        leaves_out = ignoring(folder)
+        return [path for path in sorted(folder.rglob("*")) if not (path.is_dir() or leaves_out(path))]
 
     def of_folder(self, folder: Path) -> str:
         """DVC's hash of a folder: of the md5 of each of its files."""
-        files = [path for path in self.files(folder) if path.exists()]
+        files = [path for path in self.files(folder) if path.is_file()]
         return hash_of_listed({path.relative_to(folder).as_posix(): self.of(path).md5 for path in files})
 
     def of_listing(self, folder: Path) -> str:
@@ -75,9 +80,32 @@ class Hashes:
         return hash_of_folder(folder, lambda path: self.of(path).sha256)
 
 
-def is_ignored(path: Path) -> bool:
-    """Whether .dvcignore leaves a file out of a folder."""
-    return "__pycache__" in path.parts or path.name.endswith(IGNORED)
+def ignoring(folder: Path) -> Callable[[Path], bool]:
+    """Whether a .dvcignore of this project leaves a file out of a folder; the innermost that tells of it decides."""
+    specs = [(place, _ignored(place, _changed(place))) for place in folder.parents if not place.is_absolute()]
+
+    def leaves_out(path: Path) -> bool:
+        told = (spec.check_file(path.relative_to(place)).include for place, spec in specs)
+        return next((one for one in told if one is not None), False)
+
+    return leaves_out
+
+
+def _changed(folder: Path) -> int:
+    """When a folder's .dvcignore changed; 0, if there is none."""
+    try:
+        return (folder / IGNORE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@cache
+def _ignored(folder: Path, changed: int) -> GitIgnoreSpec:
+    """What a folder's .dvcignore leaves out, its lines read as DVC reads them."""
+    from pathspec import GitIgnoreSpec
+
+    lines = (folder / IGNORE).read_text(encoding="utf-8").splitlines() if changed else []
+    return GitIgnoreSpec.from_lines([*ALWAYS, *(line.strip() for line in lines)])
 
 
 def hash_of_listed(md5: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from unpaint.audit import lock, template
 from unpaint.audit.data import contents
-from unpaint.audit.hashes import Hashes, hash_of_listed, is_ignored
+from unpaint.audit.hashes import Hashes, hash_of_listed, ignoring
 from unpaint.audit.lock import Entry
 from unpaint.audit.template import Template, kind_of
 from unpaint.errors import UserError, some
@@ -156,7 +156,8 @@ class History:
         }
         if path in listed:
             return md5[listed[path]]
-        kept = (name for name in listed if not is_ignored(Path(name)))
+        leaves_out = ignoring(Path(path))
+        kept = (name for name in listed if not leaves_out(Path(name)))
         each = {PurePosixPath(name).relative_to(path).as_posix(): md5[listed[name]] for name in kept}
         return hash_of_listed(each) if each else ""
 
