@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from unpaint.audit import lock
+from unpaint.audit import hashes, lock
 from unpaint.errors import UserError
 from unpaint.withdraw.query import pattern
 
@@ -30,6 +33,38 @@ def test_a_lock_that_no_dvc_wrote_cannot_be_read(stage: object) -> None:
     content = json.dumps({"stages": {"base": stage}}).replace('"2026-11-26"', "2026-11-26").encode()
     with pytest.raises(UserError, match=r"^dvc.lock \(blob \w+\): cannot be read; restore it from git$"):
         lock.take_in(content, sqlite3.connect(":memory:"))
+
+
+def test_commands_at_once_share_an_index_that_one_of_them_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hashes, "PATIENCE", 0.1, raising=False)
+    (tmp_path / ".dvc").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+
+    def kept() -> int:
+        with closing(sqlite3.connect(hashes.INDEX)) as database:
+            (count,) = database.execute("SELECT count(*) FROM files").fetchone()
+        return int(count)
+
+    with hashes.index() as database:
+        hashes.Hashes(database).of(Path("a"))
+    with hashes.index() as one, hashes.index() as other, hashes.index(anew=True) as anew:
+        for database in (one, other, anew):
+            assert hashes.Hashes(database).of(Path("b")).md5 == hashlib.md5(b"b").hexdigest()
+        # what was kept before is known to both but the one that forgets it
+        counts = [each.execute("SELECT count(*) FROM files").fetchone() for each in (one, other, anew)]
+        assert counts == [(2,), (2,), (1,)]
+    assert kept() == 2
+    with hashes.index(anew=True) as database:
+        hashes.Hashes(database).of(Path("a"))
+    assert kept() == 1
+    hashes.INDEX.write_bytes(b"?" * 9000)
+    with hashes.index(anew=True) as database:
+        hashes.Hashes(database).of(Path("a"))
+    assert kept() == 1
 
 
 def test_a_star_is_any_text() -> None:

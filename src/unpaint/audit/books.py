@@ -117,7 +117,9 @@ class Books:
         # of a moved project, DVC's own links lead nowhere
         elif not folder and path.is_dir():
             found.contradictions.append(f"{path}: is a folder, and dvc.lock names a file")
-        elif pipe := next((file for file in (path, *files) if file.exists() and not (file.is_file() or file.is_dir())), None):
+        elif pipe := next(
+            (file for file in (path, *files) if file.exists() and not (file.is_file() or file.is_dir())), None
+        ):
             found.contradictions.append(f"{pipe}: is no file, but what a program may wait at for ever")
         elif not files or not all(file.exists() for file in files):
             found.missing[str(path)] = self._remedy(path, digest)

@@ -174,7 +174,8 @@ def take_in(commits: Iterable[str], database: sqlite3.Connection) -> list[str]:
     Raises:
         UserError: a list or dvc.lock of the tree cannot be read; git does not answer.
     """
-    database.executescript(TABLES)
+    for statement in TABLES.split(";"):  # executescript would commit, and give the index away
+        database.execute(statement)
     known = {version for (version,) in database.execute("SELECT version FROM versions")}
     for commit in [commit for commit in commits if commit not in known]:
         _place(database, commit, _listed(commit))

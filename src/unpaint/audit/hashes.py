@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INDEX = Path(".dvc/tmp/unpaint-audit-2.sqlite")
 """In DVC's own folder for what may be lost at any time, which git does not see; the number is that of its tables."""
+PATIENCE = 5.0
+"""Seconds to wait for another command that has the index."""
 CHUNK = 2**20
 IGNORE = ".dvcignore"
 ALWAYS = (".hg/", ".git/", ".git", ".dvc/")
@@ -121,26 +123,64 @@ def place_of(cache: Path, digest: str) -> Path:
 
 @contextmanager
 def index(*, anew: bool = False) -> Iterator[sqlite3.Connection]:
-    """The index of this project; one of its own, that is lost, where it cannot be kept."""
-    try:
-        if anew:
-            INDEX.unlink(missing_ok=True)
-        if not INDEX.parents[1].is_dir():
-            raise OSError
-        INDEX.parent.mkdir(exist_ok=True)
-        database = sqlite3.connect(INDEX)
-        # can it be written? Not in a read-only checkout, nor while another command has it
-        database.execute("BEGIN IMMEDIATE")
-        database.rollback()
-    except (OSError, sqlite3.Error):
-        database = sqlite3.connect(":memory:")
+    """The index of this project; one of its own, that is lost, where it cannot be kept.
+
+    One command at a time writes it, from its first question to its last; another that does not get it soon begins
+    with what it holds, and keeps nothing.
+    """
+    database = _own(anew) or _borrowed(anew)
     try:
         yield database
-        database.commit()
+        # one that reads it for long may be in the way: then what was found now is found again, and no more
+        with suppress(sqlite3.OperationalError):
+            database.commit()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{INDEX}: {error}; delete it, it is made anew") from None
     finally:
         database.close()
+
+
+def _own(anew: bool) -> sqlite3.Connection | None:
+    """The index, for this command alone; None in a read-only checkout, or while another has it."""
+    if not INDEX.parents[1].is_dir():
+        return None
+    database = None
+    try:
+        INDEX.parent.mkdir(exist_ok=True)
+        database = sqlite3.connect(INDEX, timeout=PATIENCE)
+        database.execute("BEGIN IMMEDIATE")
+        if anew:
+            _clear(database)
+        return database
+    except (OSError, sqlite3.Error) as error:
+        if database:
+            database.close()
+        # another may have it open: what can be read is emptied and not deleted
+        if anew and isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            INDEX.unlink(missing_ok=True)
+            return _own(anew=False)
+        return None
+
+
+def _borrowed(anew: bool) -> sqlite3.Connection:
+    """A copy in memory of what the index holds, if that can be read."""
+    database = sqlite3.connect(":memory:")
+    if not anew and INDEX.is_file():
+        try:
+            with closing(sqlite3.connect(f"{INDEX.absolute().as_uri()}?mode=ro", timeout=PATIENCE, uri=True)) as kept:
+                kept.execute("BEGIN")
+                # that it can be read: a copy would be waited for without end
+                kept.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                kept.backup(database)
+        except (OSError, sqlite3.Error):
+            database.close()
+            database = sqlite3.connect(":memory:")
+    return database
+
+
+def _clear(database: sqlite3.Connection) -> None:
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        database.execute(f'DROP TABLE "{name}"')
 
 
 def _read(path: Path) -> Hash:

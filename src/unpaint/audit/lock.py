@@ -75,13 +75,9 @@ def take_in(content: bytes, database: sqlite3.Connection) -> str:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             stages = yaml.load(content, Loader=loader)["stages"]  # noqa: S506 (both are safe)
-            read = {name: _fields(given) for name, given in stages.items()}
+            text = _dumps({name: _fields(given) for name, given in stages.items()})
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
             raise UserError(f"dvc.lock (blob {blob[:12]}): cannot be read; restore it from git") from None
-        # most stages of a kind have the same code: it is kept once
-        codes = {code: number for number, code in enumerate(dict.fromkeys(fields[1] for fields in read.values()))}
-        entries = {name: (data, codes[code], *others) for name, (data, code, *others) in read.items()}
-        text = json.dumps({"codes": [*codes], "stages": entries})
         database.execute("INSERT OR REPLACE INTO locks VALUES (?, ?)", (blob, text))
     return blob
 
@@ -92,6 +88,13 @@ def load(blob: str, database: sqlite3.Connection) -> dict[str, Entry]:
     held = json.loads(text) if text else {"codes": [], "stages": {}}
     codes = held["codes"]
     return {name: Entry(name, data, codes[code], *others) for name, (data, code, *others) in held["stages"].items()}
+
+
+def _dumps(stages: Mapping[str, tuple[Any, ...]]) -> str:
+    """Stages as JSON; most of a kind have the same code, which is kept once."""
+    codes = {code: number for number, code in enumerate(dict.fromkeys(fields[1] for fields in stages.values()))}
+    entries = {name: (data, codes[code], *others) for name, (data, code, *others) in stages.items()}
+    return json.dumps({"codes": [*codes], "stages": entries})
 
 
 def blob_of(content: bytes) -> str:
