@@ -179,8 +179,11 @@ def _borrowed(anew: bool) -> sqlite3.Connection:
 
 
 def _clear(database: sqlite3.Connection) -> None:
-    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        database.execute(f'DROP TABLE "{name}"')
+    """Drop all of it; of an index that was handed over also a view that stands as a table."""
+    held = "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+    for kind, name in database.execute(held).fetchall():
+        quoted = name.replace('"', '""')
+        database.execute(f'DROP {kind} "{quoted}"')
 
 
 def _read(path: Path) -> Hash:
