@@ -1,7 +1,7 @@
 """Pictures that are rendered already, in `scratch/`: of a job that was stopped, or of a corpus that a row goes from.
 
-What determines a picture is in the name of its file: the settings, the base model, the code and where it ran. The list
-of prompts is not, so that of another list only what is new is rendered.
+What determines a picture is in the name of its file: the settings, the models, the code and where it ran. The list of
+prompts is not, so that of another list only what is new is rendered.
 """
 
 from __future__ import annotations
@@ -10,37 +10,47 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unpaint import corpus
-from unpaint.corpus import Row
+from unpaint.corpus import Pixels, Row
 from unpaint.errors import UserError
 from unpaint.lineage import note
 from unpaint.lineage.manifest import Manifest
+from unpaint.lineage.stage import progress
+
+if TYPE_CHECKING:
+    from unpaint.diversify.grammar import Prompt
 
 Key = tuple[str, int]
 """A prompt and an image seed."""
 SCRATCH = Path("scratch")
+MODELS = ("base", "model")
+"""The inputs of a job that determine a picture: the base model, and the unlearned weights."""
 
 
 class Rendered:
-    """The pictures that one set's job need not render."""
+    """The pictures that the job of one set, or of one pool, need not render."""
 
     def __init__(self, manifest: Manifest, place: Path, environment: Mapping[str, Any], sources: str) -> None:
         """Name what determines them.
 
         Args:
-            place: the folder of the set, so that no two concepts share a file.
+            place: the folder of the set or pool, so that no two concepts or models share a file.
             environment: where they are rendered, as `note.environment` has it.
             sources: the hash of the code that renders them.
         """
-        self.manifest = replace(manifest, inputs={"base": manifest.inputs["base"]})
+        self.manifest = replace(
+            manifest, inputs={role: digest for role, digest in manifest.inputs.items() if role in MODELS}
+        )
         stamp = json.dumps([self.manifest.as_dict(), environment, sources], sort_keys=True)
-        self._set = "rendered-" + _short(f"{place} {manifest.settings['set']}")
+        self._set = "rendered-" + _short(f"{place} {manifest.settings.get('set', 'pool')}")
         self._stem = f"{self._set}-{_short(stamp)}"
 
     @classmethod
@@ -63,6 +73,39 @@ class Rendered:
                 found |= {(row.prompt, row.seed): row for row in corpus.read(path)}
         return found
 
+    def pictures(
+        self,
+        wanted: Sequence[Prompt],
+        paint: Callable[[Sequence[Prompt]], Iterable[Pixels]],
+        width: int,
+        title: str,
+        *,
+        before: int = 0,
+        total: int | None = None,
+    ) -> list[bytes]:
+        """The picture of each prompt as PNG; those that are there are not painted again, the others are kept.
+
+        Args:
+            paint: gives the pictures of prompts, in order.
+            width: how many are kept at a time: as many as are painted at once.
+            title: what progress is called.
+            before: how many of `total` are counted as done already.
+        """
+        known = self.load()
+        lacking = [row for row in wanted if (row.prompt, row.seed) not in known]
+        done = len(wanted) - len(lacking)
+        if done:
+            print(f"{title}: {done} were rendered before", file=sys.stderr)
+        # of nothing to paint, no model is loaded
+        painted = zip(lacking, paint(lacking), strict=True) if lacking else iter(())
+        while batch := list(islice(painted, width)):
+            rows = [Row(corpus.encode(pixels), *_said(row)) for row, pixels in batch]
+            self.add(rows)
+            for row in rows:
+                known[row.prompt, row.seed] = row
+                progress(title, before + (done := done + 1), total or len(wanted))
+        return [known[row.prompt, row.seed].image for row in wanted]
+
     def add(self, rows: Sequence[Row]) -> None:
         """Keep more of them; atomic."""
         path = self._next()
@@ -79,7 +122,7 @@ class Rendered:
             shutil.copyfile(path, target)
 
     def clear(self) -> None:
-        """Delete all of this set, also what is of other code or settings by now, or half written."""
+        """Delete all of this set or pool, also what is of other code or settings by now, or half written."""
         _delete(self._set)
 
     def _files(self) -> list[Path]:
@@ -91,13 +134,18 @@ class Rendered:
 
 
 def clear_all() -> None:
-    """Delete those of every set."""
+    """Delete those of every set and pool."""
     _delete("rendered")
 
 
 def _delete(stem: str) -> None:
     for path in SCRATCH.glob(f"{stem}-*"):
         path.unlink(missing_ok=True)
+
+
+def _said(row: Prompt) -> tuple[str, str, int, dict[str, str]]:
+    """A prompt's fields in a corpus."""
+    return row.prompt, row.pair, row.seed, row.attributes
 
 
 def _short(text: str) -> str:

@@ -40,9 +40,10 @@ def test_they_are_found_for_any_list_of_prompts(kept):
     assert of(replace(JOB, inputs={**JOB.inputs, "prompts": "others", "withdrawn": "w"})).load() == kept
 
 
-def test_those_of_other_settings_base_place_environment_or_code_are_not_used(kept):
+def test_those_of_other_settings_models_place_environment_or_code_are_not_used(kept):
     assert not of(replace(JOB, settings={**JOB.settings, "sampling": {"steps": 7}})).load()
     assert not of(replace(JOB, inputs={"base": "another", "prompts": "p"})).load()
+    assert not of(replace(JOB, inputs={**JOB.inputs, "model": "unlearned"})).load()
     assert not of(place=Path("results/eight/images")).load()
     for other in ({"device": "cuda"}, {"packages": {"torch": "2.0", "diffusers": "1"}}, {"processor": "another"}):
         assert not of(**other).load()

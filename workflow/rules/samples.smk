@@ -13,6 +13,7 @@ rule samples:
             "stages/samples.py",
             "sample.py",
             "corpus.py",
+            "rendered.py",
             "encoded.py",
             "weights.py",
             "diversify/grammar.py",

@@ -43,7 +43,7 @@ def record() -> int:
             )
         _drop_rotten(jobs, Path(repo.cache.local_cache_dir))
         repo.commit(force=True)
-        # every corpus is there
+        # every corpus and every pool is there
         rendered.clear_all()
         if left := repo.status():
             raise UserError(f"recorded, but DVC still sees changes in {', '.join(left)}; run `dvc status`")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unpaint import folder, tombstones
-from unpaint.corpus import TRACE, Row, encode, read, read_json, without, write
+from unpaint.corpus import TRACE, Pixels, Row, encode, read, read_json, without, write
 from unpaint.diversify.grammar import Prompt
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
-from unpaint.lineage.stage import In, Listing, Maybe, Out, Settings, find_device, progress
+from unpaint.lineage.stage import In, Listing, Maybe, Out, Settings, find_device
 from unpaint.models.base_model import load_base_model
 from unpaint.models.checkpoint import load
 from unpaint.rendered import Rendered
@@ -87,25 +85,15 @@ def _showing(world: list[Row], values: frozenset[tuple[str, str]]) -> Iterator[R
 
 def _rendered(wanted: list[Prompt], base: Path, settings: Settings, rendered: Rendered) -> Iterator[Row]:
     """The picture of each prompt; those that are there already are not rendered again."""
-    known, sampling = rendered.load(), settings["sampling"]
-    lacking = [row for row in wanted if (row.prompt, row.seed) not in known]
-    if len(lacking) < len(wanted):
-        print(f"images ({settings['set']}): {len(wanted) - len(lacking)} were rendered before", file=sys.stderr)
-    if lacking:
+    sampling = settings["sampling"]
+
+    def paint(lacking: Sequence[Prompt]) -> Iterator[Pixels]:
         model = load_base_model(base, find_device(settings["device"]), sampling["guidance"])
-        pictures = render(model, lacking, width=sampling["width"], steps=sampling["steps"])
-        drawn = (_row(row, encode(pixels)) for row, pixels in zip(lacking, pictures, strict=True))
-        done = len(wanted) - len(lacking)
-        while batch := list(islice(drawn, sampling["width"])):
-            rendered.add(batch)
-            for row in batch:
-                known[row.prompt, row.seed] = row
-                progress(f"images ({settings['set']})", done := done + 1, len(wanted))
-    yield from (_row(row, known[row.prompt, row.seed].image) for row in wanted)
+        return render(model, lacking, width=sampling["width"], steps=sampling["steps"])
 
-
-def _row(asked: Prompt, image: bytes) -> Row:
-    return Row(image, asked.prompt, asked.pair, asked.seed, asked.attributes)
+    pictures = rendered.pictures(wanted, paint, sampling["width"], f"images ({settings['set']})")
+    for row, image in zip(wanted, pictures, strict=True):
+        yield Row(image, row.prompt, row.pair, row.seed, row.attributes)
 
 
 def _own(source: Path, side: int) -> Iterator[Row]:
