@@ -7,6 +7,7 @@ from pathlib import Path
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.intact import refuse_broken
+from unpaint.params.length import DEFAULT
 from unpaint.sources import JUDGES
 
 CONFIG = JUDGES.wanted[0]
@@ -25,7 +26,7 @@ def pin(source: str, revision: str | None, name: str | None) -> Path:
     """
     path = JUDGES.path(source, _short(source) if name is None else name)
     place, folder = JUDGES.locate(source if Path(source).is_dir() else _listed(source) or source, revision)
-    return JUDGES.write(path, place, folder, JUDGES.wanted, {"embedding": _width(folder)})
+    return JUDGES.write(path, place, folder, JUDGES.wanted, _described(folder))
 
 
 def _listed(source: str) -> str | None:
@@ -42,8 +43,8 @@ def _short(source: str) -> str:
     return source.replace("/", "-") if _listed(source) else Path(source).name
 
 
-def _width(folder: Path) -> int:
-    """The width of its features, once both files are there, and whole."""
+def _described(folder: Path) -> dict[str, int]:
+    """The width of its features, and how many tokens of a text it reads, once both files are there, and whole."""
     for file in JUDGES.wanted:
         if not (folder / file).is_file():
             raise UserError(
@@ -53,6 +54,7 @@ def _width(folder: Path) -> int:
     try:
         config = read_json(folder / CONFIG)["model_cfg"]
         width, text = int(config["embed_dim"]), dict(config["text_cfg"])
+        tokens = int(text.get("context_length", DEFAULT))
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{folder}/{CONFIG}: not the config of an open_clip model") from None
     if foreign := [key for key in FOREIGN if text.get(key)]:
@@ -60,4 +62,4 @@ def _width(folder: Path) -> int:
             f"{folder}/{CONFIG}: {foreign[0]}: {text[foreign[0]]}; a text tower from a repository of its own is not "
             "known here, take a judge with CLIP's own"
         )
-    return width
+    return {"embedding": width, "tokens": tokens}

@@ -221,7 +221,8 @@ JUDGES = Pins(
     frozenset({"embedding"}),
     ("open_clip_config.json", "open_clip_model.safetensors"),
 )
-"""Judges, in the layout of open_clip's repositories. Of itself one says the width of its features."""
+"""Judges, in the layout of open_clip's repositories. Of itself one says the width of its features, and how
+many tokens of a text it reads (one that was made before that was asked: 77)."""
 LANGUAGE_MODELS = Pins(
     Path("data/language"),
     "unpaint pin --language SOURCE",

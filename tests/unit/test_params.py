@@ -554,6 +554,41 @@ def test_more_steps_than_a_pinned_schedule_has_are_refused_where_its_files_are(p
     assert params.load(pins / "params.yaml").sampling.steps == 40
 
 
+MANY = "very " * 76
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "where"),
+    [
+        (["questions", "activity", "text"], f"a person {MANY}{{}}", "questions.activity: 'a person very"),
+        (["questions", "activity", "none"], [f"a {MANY}dog"], "questions.activity: 'a very"),
+        (
+            ["questions", "nudity"],
+            {"shown": f"a {MANY}{{}} person", "otherwise": ["a person"]},
+            "questions.nudity: 'a very",
+        ),
+        (["questions", "nudity"], {"shown": "a {} person", "otherwise": [MANY]}, "questions.nudity: 'very"),
+        # as SD3, FLUX.1 and PixArt-Sigma would read it
+        (
+            ["grammars", "person", "template"],
+            f"a {MANY}{{mood}} {{nudity}} person {{activity}} {{place}} {{time}}",
+            "concepts.nudity.test: 'a very",
+        ),
+    ],
+)
+def test_what_is_longer_than_the_judge_reads_is_refused_before_anything_is_painted(place, value, where, pins):
+    message = complaint(changed(place, value, NUDITY), pins)
+    assert message.startswith(f"params.yaml: {where}")
+    assert "tokens, and the judge reads 77; shorten it" in message
+
+
+def test_how_much_a_judge_reads_is_in_its_pin_or_in_params_yaml(pins):
+    pin = pins / NUDITY["judge"]["source"]
+    pin.write_text(json.dumps({**json.loads(pin.read_text()), "tokens": 12}))
+    assert "tokens, and the judge reads 12; shorten it" in complaint(yaml.safe_dump(NUDITY), pins)
+    assert "tokens, and the judge reads 8; shorten it" in complaint(changed(["judge", "tokens"], 8), pins)
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_the_restriction_is_all_that_tells_the_methods_of_a_preset_apart(name):
     methods = yaml.safe_load((PRESETS / f"{name}.yaml").read_text(encoding="utf-8"))["methods"]

@@ -12,6 +12,7 @@ from unpaint.diversify.grammar import Grammar, Lists, Prompt, expand
 from unpaint.diversify.table import PIXELS, Row
 from unpaint.diversify.table import read as read_table
 from unpaint.errors import UserError, some
+from unpaint.params import length
 from unpaint.params.reading import read
 from unpaint.params.sections import (
     TIMESTEPS,
@@ -52,6 +53,10 @@ def load(path: Path) -> Params:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     lists = _expanded(params, path)
+    try:
+        length.refuse_long(params, lists, world, _judge_reads(params, path.parent))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     for name, concept in params.concepts.items():
         try:
             if need:
@@ -119,6 +124,15 @@ def _pictures_for_distances(params: Params, root: Path) -> tuple[int, str]:
     if params.world.images.reference < 2 * width:
         raise UserError(f"world.images.reference: {params.world.images.reference} pictures; {why}")
     return 2 * width, why
+
+
+def _judge_reads(params: Params, root: Path) -> int:
+    """How much of a text the judge reads, in tokens."""
+    from unpaint.sources import JUDGES
+
+    if isinstance(params.judge, JudgeTraining):
+        return params.judge.tokens
+    return int(_pin(JUDGES, root, "judge.source", params.judge.source).get("tokens", length.DEFAULT))
 
 
 def _check_world(params: Params, root: Path) -> Shown:
