@@ -12,16 +12,26 @@ from safetensors.torch import load_file
 
 from tests.checkpoints import BUILDERS, LABELS, SIDE
 from unpaint import encoded, weights
+from unpaint.corpus import encode as png
 from unpaint.errors import UserError
 from unpaint.export import export
 from unpaint.lineage.manifest import Manifest, sha256
 from unpaint.models import families
-from unpaint.models.base_model import embed, encode, led_to, load_base_model, load_denoiser, network_of
+from unpaint.models.base_model import (
+    embed,
+    encode,
+    led_to,
+    load_base_model,
+    load_denoiser,
+    network_of,
+    refuse_unread,
+)
 from unpaint.models.checkpoint import describe, strip_paths
 from unpaint.models.class_conditional import Labels
 from unpaint.models.conditions import joined, rows_of, taken
 from unpaint.models.denoiser import train_scope
 from unpaint.sample import render
+from unpaint.stages.images import images
 from unpaint.unlearn import loop, methods
 from unpaint.unlearn.frozen import Frozen, Inputs
 
@@ -470,6 +480,66 @@ def test_a_name_that_is_no_class_is_refused(checkpoints):
     model = base_model(checkpoints("EDM"), "EDM")
     with pytest.raises(UserError, match=r"'zebra' is no class of the base model; its 10 classes are called zero, one"):
         model.refuse_long(["two", "zebra"])
+
+
+def without_weights(path, folder):
+    """The checkpoint without any file of weights."""
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    return folder / "base.json"
+
+
+def refusal(refuse):
+    with pytest.raises(UserError) as caught:
+        refuse()
+    return str(caught.value)
+
+
+@every
+def test_what_cannot_be_read_is_refused_without_weights_in_the_same_words(checkpoints, family, tmp_path):
+    model, base = base_model(checkpoints(family), family), without_weights(checkpoints(family), tmp_path / "bare")
+    refuse_unread(base, prompts_of(family))
+    long = "a two " * 600
+    said = refusal(lambda: refuse_unread(base, [*prompts_of(family), long]))
+    assert said == refusal(lambda: model.refuse_long([*prompts_of(family), long]))
+    assert repr(long) in said
+
+
+def test_how_far_a_checkpoint_reads_is_told_by_its_own_parts(checkpoints, tmp_path):
+    long = "a two " * 600
+    bare = {family: without_weights(checkpoints(family), tmp_path / family) for family in ("FLUX", "SD3")}
+    assert "the base model reads 512;" in refusal(lambda: refuse_unread(bare["FLUX"], [long]))
+    assert "the base model reads 256;" in refusal(lambda: refuse_unread(bare["SD3"], [long]))
+    config = bare["FLUX"].parent / "pipeline/transformer/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "guidance_embeds": False}))
+    assert "the base model reads 256;" in refusal(lambda: refuse_unread(bare["FLUX"], [long]))
+    # SD3 may be without its third encoder
+    index = bare["SD3"].parent / "pipeline/model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), "tokenizer_3": [None, None]}))
+    describe(bare["SD3"], index.parent, Manifest("base", {}, {}), SIDE)
+    assert "the base model reads 16;" in refusal(lambda: refuse_unread(bare["SD3"], [long]))
+
+
+def test_a_caption_that_the_base_model_cannot_read_is_refused_before_it_is_encoded(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data/sets/mine"
+    folder.mkdir(parents=True)
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(png(np.full((SIDE, SIDE, 3), 100 * number, dtype=np.uint8)))
+    (tmp_path / "train.json").write_text(json.dumps({"forget": [], "retain": [], "concept": []}))
+    settings = {"set": "forget", "source": "data/sets/mine", "device": "cpu", "threads": 1, "sampling": {}}
+    given = {"base": checkpoints("SD1"), "prompts": tmp_path / "train.json", "source": tmp_path / "train.json"}
+    given |= {"corpus": tmp_path / "forget.parquet", "rows": tmp_path / "forget.rows.tsv"}
+
+    def captioned(second):
+        (folder / "metadata.csv").write_text(f"file_name,caption\n0.png,a two\n1.png,{second}\n", encoding="utf-8")
+
+    captioned("a two " * 20)
+    with pytest.raises(UserError, match=r"'a two a two .*' has \d+ tokens, and the base model reads 16; shorten it"):
+        images(settings, Manifest("images", settings, {}), **given)
+    assert not given["corpus"].exists()
+    captioned("a red two")
+    images(settings, Manifest("images", settings, {}), **given)
+    assert given["corpus"].exists()
 
 
 def test_guidance_without_a_label_of_no_class_is_refused(checkpoints):

@@ -79,6 +79,16 @@ def load_base_model(base: Path, device: str, guidance: float = 1.0) -> BaseModel
     return families.find(folder).load(folder, device, checkpoint.side, guidance, getattr(torch, checkpoint.precision))
 
 
+def refuse_unread(base: Path, prompts: Sequence[str]) -> None:
+    """Refuse prompts that a base model cannot read to their end, by its tokenizers alone.
+
+    Raises:
+        UserError: naming the first; or a file that reads them is missing or changed.
+    """
+    folder = load(base).verified("model_index.json", "tokenizer", "tokenizer_2", "tokenizer_3")
+    families.find(folder).refuse_unread(folder, prompts)
+
+
 def load_denoiser(base: Path, device: str, scope: str = "full") -> Denoiser:
     """The denoiser of a base model alone; neither autoencoder nor text encoders are read.
 

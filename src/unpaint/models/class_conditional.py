@@ -96,6 +96,11 @@ class ByClass(ABC):
         self.frame = (side, side)  # it paints no other
         self.labels = Labels(pipeline.id2label, self._empty())
 
+    @classmethod
+    def refuse_unread(cls, folder: Path, prompts: Sequence[str]) -> None:
+        """See Family."""
+        Labels(_names(folder), None).conditions(prompts)
+
     def refuse_long(self, prompts: Sequence[str]) -> None:
         """See BaseModel; a name is never too long, but it must be one."""
         self.labels.conditions(prompts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,14 @@ class Family:
         pipeline.set_progress_bar_config(disable=True)
         model: BaseModel = kind(pipeline, side, guidance)
         return model
+
+    def refuse_unread(self, folder: Path, prompts: Sequence[str]) -> None:
+        """Refuse prompts that the checkpoint in `folder` cannot read to their end; none of its weights are loaded.
+
+        Raises:
+            UserError: naming the first.
+        """
+        getattr(self._home(), self.model).refuse_unread(folder, prompts)
 
     def loading(self, folder: str, precision: str) -> str:
         """The call of diffusers that loads an exported pipeline, to paint as it did here in `precision`.

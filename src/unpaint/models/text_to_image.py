@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from unpaint.corpus import read_json
 from unpaint.models.conditions import Conditions
 from unpaint.models.denoiser import Denoiser
 
@@ -29,6 +31,11 @@ class TextToImage(ABC):
     def open(folder: Path, dtype: torch.dtype) -> Any:
         """The pipeline in a folder, every part of one type."""
         return open_pipeline(folder, dtype)
+
+    @classmethod
+    def refuse_unread(cls, folder: Path, prompts: Sequence[str]) -> None:
+        """See Family."""
+        cls(_readers(folder), side=0, guidance=1.0).refuse_long(prompts)
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -76,6 +83,22 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
 
     # whatever precision the parts were saved in, they compute in one
     return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=dtype)
+
+
+def _readers(folder: Path) -> SimpleNamespace:
+    """What of the pipeline in a folder reads a prompt: its tokenizers, and how its transformer says it was trained."""
+    import transformers
+
+    index = read_json(folder / "model_index.json")
+    kinds = {part: value[1] for part, value in index.items() if part.startswith("tokenizer")}
+    found = {
+        part: getattr(transformers, kind).from_pretrained(folder / part, local_files_only=True) if kind else None
+        for part, kind in kinds.items()
+    }
+    config = folder / "transformer" / "config.json"
+    # diffusers' own where a config does not say it
+    said = {"guidance_embeds": False} | (read_json(config) if config.is_file() else {})
+    return SimpleNamespace(**found, transformer=SimpleNamespace(config=SimpleNamespace(**said)))
 
 
 def open_network(kind: str, folder: Path, device: str, dtype: torch.dtype) -> Any:

@@ -11,7 +11,7 @@ from unpaint.diversify.grammar import Prompt
 from unpaint.errors import UserError
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.stage import In, Listing, Maybe, Out, Settings, find_device
-from unpaint.models.base_model import load_base_model
+from unpaint.models.base_model import load_base_model, refuse_unread
 from unpaint.models.checkpoint import load
 from unpaint.rendered import Rendered
 from unpaint.sample import render
@@ -52,6 +52,8 @@ def images(
     kept = [row for row in drawn if row.pair not in pairs and not tombstones.withdrawn(row, gone)]
     if gone and not kept:
         raise UserError(f"{withdrawn}: nothing is left of the {settings['set']} set; ask for more pictures")
+    if settings["source"] not in ("world", "render"):
+        refuse_unread(base, [row.prompt for row in kept])
     write(corpus, kept, manifest, rows)
     if rendered:
         rendered.clear()
