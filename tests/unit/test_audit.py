@@ -9,10 +9,17 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from unpaint.audit import hashes, lock
+from unpaint.audit import copies, hashes, lock
+from unpaint.audit.books import Found
+from unpaint.audit.lock import Entry
+from unpaint.audit.model import audit
+from unpaint.audit.text import as_fields, as_text
 from unpaint.errors import UserError
+from unpaint.lineage.manifest import Manifest
 from unpaint.withdraw.query import pattern
 
 
@@ -94,3 +101,86 @@ def test_no_pattern_takes_long(query: str) -> None:
     start = time.monotonic()
     assert not pattern(query).fullmatch("a" * 300)
     assert time.monotonic() - start < 1
+
+
+def test_a_copy_of_the_same_md5_and_other_bytes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, other = colliding()
+    assert one != other
+    (md5,) = {hashlib.md5(each, usedforsecurity=False).hexdigest() for each in (one, other)}
+    note = json.dumps({"outputs": {"model": hashlib.sha256(one).hexdigest()}}).encode()
+    Path("model.run.json").write_bytes(note)
+    outs = {"model": md5, "model.run.json": hashlib.md5(note, usedforsecurity=False).hexdigest()}
+    listed = [{"path": path, "md5": digest} for path, digest in outs.items()]
+    lock.PATH.write_text(json.dumps({"stages": {"unlearn": {"outs": listed}}}))
+    database = sqlite3.connect(":memory:")
+    for content, said in ((one, []), (other, ["copy: has the md5 of model, and another content:"])):
+        Path("copy").write_bytes(content)
+        copy = copies.find("copy", {}, database)
+        assert copy is not None
+        assert (copy.path, copy.entry.name) == ("model", "unlearn")
+        found = Found(copy.entry)
+        copies.hold("copy", copy, found, database)
+        assert [text.partition(" its sha256")[0] for text in found.contradictions] == said
+
+
+def colliding() -> tuple[bytes, bytes]:
+    """Two messages of one MD5: Wang, Feng, Lai, Yu, Collisions for Hash Functions MD4, MD5 and others, 2004."""
+    one = bytes.fromhex(
+        "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a085125e8f7cdc99f"
+        "d91dbdf280373c5bd8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0e99f33420f577ee8ce54b67080a80d1e"
+        "c69821bcb6a8839396f9652b6ff72a70"
+    )
+    other = bytearray(one)
+    for place in (19, 45, 59, 83, 109, 123):
+        other[place] ^= 0x80
+    return one, bytes(other)
+
+
+def test_without_a_project_a_file_says_of_itself_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    said = Manifest("unlearn", {"seed": 3, "method": {"method": "rgd"}}, {"base": "b" * 64, "forget": "f" * 64})
+    save_file({"one": np.zeros(1)}, "copy.safetensors", metadata={"unpaint": said.dumps()})
+    found = audit("copy.safetensors", sqlite3.connect(":memory:"))
+    told, fields = as_text(found), as_fields(found)
+    assert fields["verdict"] == "missing"
+    assert fields["stages"][0]["inputs"] == said.inputs
+    for line in ("  seed: 3", '  method: {"method": "rgd"}', "  forget ffffffffffff: unknown here"):
+        assert line in told.splitlines()
+    assert "there is no dvc.lock here; above is what copy.safetensors says of itself" in told
+    save_file({"one": np.zeros(1)}, "bare.safetensors")
+    with pytest.raises(UserError, match=r"carries no manifest.* there is no dvc.lock here, so nothing is known"):
+        audit("bare.safetensors", sqlite3.connect(":memory:"))
+
+
+def stage(name: str, depth: int, *reads: str, **missing: str) -> Found:
+    return Found(Entry(name, {}, "", {}, {}), depth=depth, reads=list(reads), missing=missing)
+
+
+def test_an_ancestry_is_a_tree_of_what_read_what() -> None:
+    found = [
+        stage("unlearn", 0, "base", "encode"),
+        stage("samples", 0, "base", "unlearn"),
+        stage("base", 1, "world"),
+        stage("encode", 1, "base"),
+        stage("world", 2),
+    ]
+    lines = ["samples:", "  base:", "    world:", "  unlearn:", "    base (above)", "    encode:", "      base (above)"]
+    assert [line.replace(" verified", "") for line in as_text(found).splitlines()[:7]] == lines
+    assert [(one["depth"], one["reads"]) for one in as_fields(found)["stages"]][1] == (0, ["base", "unlearn"])
+
+
+def test_what_is_missing_is_brought_by_the_stages_that_were_made_from_it() -> None:
+    files = {f"file{number}": f"dvc pull file{number}" for number in range(7)}
+    found = [
+        stage("unlearn", 0, "base"),
+        stage("samples", 0, "unlearn", "base", file9="dvc pull file9"),
+        stage("summary", 0, "base", one="dvc repro summary", two="dvc repro summary"),
+        stage("base", 1, **files),
+    ]
+    told = as_text(found).splitlines()
+    assert "  missing: 8 files; dvc pull --with-deps samples" in told
+    assert "    file9, file0, file1, file2, file3 and 3 more" in told
+    assert "  missing: 2 files; dvc repro summary" in told
+    assert as_fields(found)["next"] == ["dvc pull --with-deps samples", "dvc repro summary"]

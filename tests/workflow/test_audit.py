@@ -374,10 +374,55 @@ def test_a_copy_elsewhere_leads_to_what_it_is_a_copy_of(project: Path, tmp_path:
     assert (found["verdict"], found["stages"][0]["stage"]) == ("verified", "unlearn@seven-rgd-0")
     for name in (str(project / MODEL), f"./{MODEL}", "unlearn@seven-rgd-0"):
         assert audited(project, name) == found
+    # a file within an output that is a folder
+    part = "results/base/pipeline/unet/diffusion_pytorch_model.safetensors"
+    shutil.copy(project / part, tmp_path / "part.safetensors")
+    found = audited(project, str(tmp_path / "part.safetensors"))
+    assert (found["verdict"], found["stages"][0]["stage"]) == ("verified", "base")
+    assert f"{tmp_path}/part.safetensors is {part}, by its md5 and by its run note's sha256" in remarks(found)
+    # what no book names says of itself what it is
     flip(tmp_path / "copy.safetensors")
+    found = audited(project, str(tmp_path / "copy.safetensors"), fails=True)
+    (stage,) = found["stages"]
+    assert (found["verdict"], stage["stage"]) == ("missing", "unlearn")
+    sets = {role: f"results/seven/encoded/{role}.safetensors" for role in ("forget", "retain")}
+    assert stage["origins"] == {"base": "results/base/base.json", **sets}
+    assert stage["inputs"]["forget"] == sha256(project / sets["forget"])
+    assert f"its header is that of {MODEL}" in "".join(remarks(found))
     told = run(project, "unpaint", "audit", "model", str(tmp_path / "copy.safetensors"), fails=True)
-    assert "dvc.lock names no such content" in told
-    assert '"method":"rgd"' in told
+    assert f"  forget {stage['inputs']['forget'][:12]}: {sets['forget']}\n" in told
+    printed = run(project, "unpaint", "diff", str(tmp_path / "copy.safetensors"), NAME, fails=True)
+    assert "no dvc.lock here names such content" in printed
+
+
+def test_a_copy_of_what_only_an_older_commit_names_leads_to_it(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    shutil.copy(project / MODEL, copy)
+    before = run(project, "git", "rev-parse", "HEAD").strip()[:12]
+    lock(project, lambda stages: [stages.pop(name) for name in list(stages) if "rgd" in name])
+    shutil.rmtree(project / "results/seven/rgd")
+    commit(project, "another")
+    found = audited(project, str(copy), fails=True)
+    stages = {stage["stage"]: stage for stage in found["stages"]}
+    assert found["verdict"] == "missing"
+    assert stages["unlearn@seven-rgd-0"]["missing"][MODEL] == f"git checkout {before} && unpaint restore"
+    assert stages["encode@seven-forget"]["verdict"] == "verified"
+    assert f"{copy} is {MODEL} of commit {before}, by its md5 and by its run note's sha256" in remarks(found)
+    run(project, "sh", "-c", stages["unlearn@seven-rgd-0"]["missing"][MODEL])
+    assert audited(project, str(copy))["verdict"] == "verified"
+    run(project, "git", "checkout", "-q", "main")
+    # a run note that is nowhere holds nothing
+    for folder in (project / ".dvc/cache/files/md5", project / "results"):
+        shutil.rmtree(folder)
+    told = f"{copy} is {MODEL} of commit {before} by its md5 alone: its run note, which has the sha256, is not here"
+    assert told in remarks(audited(project, str(copy), fails=True))
+    flip(copy)
+    (stage,) = audited(project, str(copy), fails=True)["stages"]
+    assert set(stage["origins"].values()) == {"unknown here"}
+
+
+def remarks(found: dict[str, Any]) -> list[str]:
+    return [text for stage in found["stages"] for text in stage["remarks"]]
 
 
 def test_a_change_under_an_old_time_is_named(project: Path) -> None:

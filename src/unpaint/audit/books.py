@@ -62,6 +62,10 @@ class Found:
     contradictions: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     note: Mapping[str, Any] = field(default_factory=dict)
+    reads: list[str] = field(default_factory=list)
+    """The stages whose outputs it read, by name."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Where each input is known here, by role: of a file that no dvc.lock names, and says of itself what it is."""
 
     @property
     def verdict(self) -> str:

@@ -64,6 +64,8 @@ def as_text(found: Sequence[Difference]) -> str:
 def _by_stage(found: Sequence[Found], name: str) -> dict[str, Found]:
     """The stages of a model by rule and set: those of an oracle or another's model stand in the place of ours."""
     kept = {}
+    if of := [text for one in found if one.origins for text in one.remarks]:
+        raise UserError(f"{name}: {of[0]}")
     for one in found:
         if not one.note:
             why = "cannot be read" if Path(one.entry.note).is_file() else "is not here"

@@ -142,9 +142,15 @@ def ancestry(roots: Iterable[Entry], made: Mapping[str, Entry]) -> dict[str, tup
         entry, depth = pending.pop(0)
         if entry.name not in found:
             found[entry.name] = (entry, depth)
-            above = ((maker(path, made), path, digest) for path, digest in entry.deps.items())
-            pending += [(one, depth + 1) for one, path, digest in above if one and one.outs.get(path, digest) == digest]
+            pending += [(one, depth + 1) for one in reads(entry, made)]
     return found
+
+
+def reads(entry: Entry, made: Mapping[str, Entry]) -> list[Entry]:
+    """The stages whose outputs a stage read, but for one whose output is by now another."""
+    above = ((maker(path, made), path, digest) for path, digest in entry.deps.items())
+    found = (one for one, path, digest in above if one and one.outs.get(path, digest) == digest)
+    return list({one.name: one for one in found}.values())
 
 
 def descent(first: Iterable[Entry], entries: Mapping[str, Entry]) -> list[Entry]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from unpaint.audit import lock
+from unpaint.audit import copies, lock
 from unpaint.audit.books import Books, Found
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.errors import UserError
-from unpaint.lineage import manifest
 
 MODEL = "/model.safetensors"
+Examine = Callable[[Entry], Found]
 
 
 def audit(name: str | None, database: sqlite3.Connection) -> list[Found]:
@@ -26,55 +27,93 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
     """Audit models, each with all that it was made from; what several share is looked at once.
 
     Args:
-        names: CONCEPT/METHOD/seedN, or a file of results/; all that dvc.lock names, if it is None.
+        names: CONCEPT/METHOD/seedN, a file of results/, or one elsewhere, which is sought by its content; all that
+            dvc.lock names, if it is None.
 
     Raises:
         UserError: dvc.lock has no such model, or nothing at all; git does not answer.
     """
+    if not lock.PATH.is_file() and names and all(name and Path(name).is_file() for name in names):
+        return [_of_file(str(name), {}, None, database) for name in names]
     entries = lock.read(database)
-    made = makers(entries.values())
-    books = Books(made, database)
+    books = Books(makers(entries.values()), database)
     examined: dict[str, Found] = {}
+
+    def examine(entry: Entry) -> Found:
+        if entry.name not in examined:
+            examined[entry.name] = books.examine(entry)
+        return examined[entry.name]
+
     found = []
     for name in names:
-        roots = [one for one in entries.values() if one.outs] if name is None else roots_of(entries, books, name)
-        if not roots:
+        roots = [one for one in entries.values() if one.outs] if name is None else _named(entries, books.made, name)
+        if not roots and name and Path(name).is_file():
+            found.append(_of_file(name, entries, examine, database))
+        elif not roots and name:
+            raise _unknown(books.made, name)
+        elif not roots:
             raise UserError("dvc.lock names no result; `unpaint record` what Snakemake made, or `dvc repro`")
-        line = ancestry(roots, made)
-        examined |= {stage: books.examine(entry) for stage, (entry, _) in line.items() if stage not in examined}
-        found.append([replace(examined[stage], depth=depth) for stage, (_, depth) in line.items()])
+        else:
+            found.append(_line(roots, books.made, examine))
     return found
 
 
-def roots_of(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
+def _line(roots: Iterable[Entry], made: Mapping[str, Entry], examine: Examine) -> list[Found]:
+    """What is found of each stage of an ancestry; the roots first."""
+    return [
+        replace(examine(entry), depth=depth, reads=[one.name for one in lock.reads(entry, made)])
+        for entry, depth in ancestry(roots, made).values()
+    ]
+
+
+def _of_file(
+    name: str, entries: Mapping[str, Entry], examine: Examine | None, database: sqlite3.Connection
+) -> list[Found]:
+    """Of a file that lies elsewhere: the ancestry of what it is a copy of; else what it says of itself."""
+    history: dict[str, str] = {}
+    with suppress(UserError):  # no git here
+        history = copies.books()
+    copy = copies.find(name, history, database)
+    if copy is None:
+        return [copies.itself(name, history, database)]
+
+    def of_then(entry: Entry) -> Found:
+        now = entries.get(entry.name)
+        if now and examine and (now.deps, now.outs) == (entry.deps, entry.outs):
+            return examine(now)
+        bring = f"git checkout {copy.commit[:12]} && unpaint restore"
+        return Found(entry, missing=dict.fromkeys(entry.outs, bring))
+
+    line = _line([copy.entry], makers(copy.entries), of_then)
+    # of a stage that others share nothing is changed
+    line[0] = replace(line[0], contradictions=[*line[0].contradictions], remarks=[*line[0].remarks])
+    copies.hold(name, copy, line[0], database)
+    return line
+
+
+def roots_of(entries: Mapping[str, Entry], name: str) -> list[Entry]:
     """The stages of a model: what made it, and what it was scored by. Of a file or a stage, that one.
 
     Raises:
         UserError: dvc.lock has no such model.
     """
+    made = makers(entries.values())
+    if found := _named(entries, made, name):
+        return found
+    raise _unknown(made, name)
+
+
+def _named(entries: Mapping[str, Entry], made: Mapping[str, Entry], name: str) -> list[Entry]:
+    """The stages of what is called so; none, if dvc.lock has none."""
     if name in entries:
         return [entries[name]]
     path = lock.path_of(name)
     path = path if path.startswith("results/") else f"results/{path}"
-    if (found := maker(path, books.made)) and (path in books.made or Path(path).suffix):
+    if (found := maker(path, made)) and (path in made or Path(path).suffix):
         return [found]
-    inside = [entry for entry in entries.values() if any(out.startswith(f"{path}/") for out in entry.outs)]
-    return inside or _elsewhere(entries, books, name)
+    return [entry for entry in entries.values() if any(out.startswith(f"{path}/") for out in entry.outs)]
 
 
-def _elsewhere(entries: Mapping[str, Entry], books: Books, name: str) -> list[Entry]:
-    """The stage that made a file which lies elsewhere, a copy of its output."""
-    if Path(name).is_file():
-        digest = books.hashes.of(Path(name)).md5
-        if found := [entry for entry in entries.values() if digest in entry.outs.values()]:
-            return found[:1]
-        try:
-            said = manifest.read(Path(name)).dumps()
-        except UserError as error:
-            said = str(error)
-        raise UserError(
-            f"{name}: dvc.lock names no such content (md5 {digest}); another commit's may: git log -S {digest} -- "
-            f"dvc.lock. The file says of itself: {said}"
-        )
-    models = sorted(out.removeprefix("results/").removesuffix(MODEL) for out in books.made if out.endswith(MODEL))
-    raise UserError(f"{name}: dvc.lock names no such model; they are {', '.join(models) or 'none'}")
+def _unknown(made: Mapping[str, Entry], name: str) -> UserError:
+    models = sorted(out.removeprefix("results/").removesuffix(MODEL) for out in made if out.endswith(MODEL))
+    return UserError(f"{name}: dvc.lock names no such model; they are {', '.join(models) or 'none'}")

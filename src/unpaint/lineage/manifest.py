@@ -92,7 +92,7 @@ def read(path: Path) -> Manifest:
         case suffix:
             raise UserError(f"{path}: files of kind {suffix or 'without suffix'} carry no manifest")
     if text is None:
-        raise UserError(f"{path}: carries no manifest, so it was not made by a stage of Unpaint")
+        raise UserError(f"{path}: carries no manifest: made elsewhere, or a part of a pipeline")
     return Manifest.loads(text, str(path))
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from unpaint.audit import data, lock
-from unpaint.audit.books import Books
+from unpaint.audit import copies, lock
 from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.audit.model import roots_of
 from unpaint.errors import UserError
-from unpaint.lineage.git import content, git
 
-MATTERS = ("dvc.lock", "dvc.yaml", "params.yaml", "Snakefile", "src", "workflow", "data", "requirements.lock")
-"""What tells two commits apart, to a stage."""
 RESULTS = "results/"
 NOTE = ".run.json"
 """How run notes end: they tell of one run, and are never compared."""
@@ -69,13 +64,13 @@ def targets(name: str, database: sqlite3.Connection) -> Iterator[Target]:
     Raises:
         UserError: no dvc.lock names it, or only one that is not committed.
     """
-    books = _books()
+    books = copies.books()
     outs = {path: digest for entry in _own(name, books, database) for path, digest in entry.outs.items()}
     wanted = {path: digest for path, digest in outs.items() if not path.endswith(NOTE)}
     if not wanted:
         raise UserError(f"{name}: dvc.lock names no output of it; `unpaint record` what was made")
     # to parse a dvc.lock takes a hundred times as long as to see whether a hash is in it
-    naming, noting = _naming(wanted.values(), books.values()), _naming(outs.values(), books.values())
+    naming, noting = copies.naming(wanted.values(), books.values()), copies.naming(outs.values(), books.values())
     order = sorted((commit for commit in books if books[commit] in naming), key=lambda one: books[one] not in noting)
     if not order:
         raise unnamed(name)
@@ -91,30 +86,9 @@ def _fitting(
     order: Iterable[str], books: Mapping[str, str], wanted: Mapping[str, str], database: sqlite3.Connection
 ) -> Iterator[Target]:
     for commit in order:
-        entries = _load(books[commit], database)
+        entries = copies.load(books[commit], database)
         if wanted.items() <= {out for entry in entries for out in entry.outs.items()}:
             yield _target(commit, entries, wanted)
-
-
-def _books() -> dict[str, str]:
-    """The blob of each commit's dvc.lock, the oldest first; of those that differ in what matters to a stage."""
-    order = git("log", "--all", "HEAD", "--full-history", "--reverse", "--format=%H", "--", *MATTERS).split()
-    found = {commit: git("ls-tree", commit, "--", str(lock.PATH)).split() for commit in order}
-    return {commit: told[2] for commit, told in found.items() if told}
-
-
-def _naming(digests: Iterable[str], blobs: Iterable[str]) -> set[str]:
-    """The dvc.locks, by their blobs, in which each of some hashes stands somewhere."""
-    wanted = [digest.encode() for digest in digests]
-    return {blob for blob, held in data.contents(set(blobs), {}) if all(digest in held for digest in wanted)}
-
-
-def _load(blob: str, database: sqlite3.Connection) -> list[Entry]:
-    """The stages of a dvc.lock of git; none of one that cannot be read."""
-    try:
-        return list(lock.load(lock.take_in(content("cat-file", "blob", blob), database), database).values())
-    except UserError:  # one with the marks of a merge, say
-        return []
 
 
 def _own(name: str, books: Mapping[str, str], database: sqlite3.Connection) -> list[Entry]:
@@ -123,23 +97,21 @@ def _own(name: str, books: Mapping[str, str], database: sqlite3.Connection) -> l
     if place.is_file() and not place.is_relative_to(Path.cwd() / RESULTS):
         return _by_content(name, books, database)
     entries = lock.read(database)
-    return roots_of(entries, Books(makers(entries.values()), database), name)
+    return roots_of(entries, name)
 
 
 def _by_content(name: str, books: Mapping[str, str], database: sqlite3.Connection) -> list[Entry]:
     """The stages of the model that a file is a copy of."""
-    digest = Hashes(database).of(Path(name)).md5
-    here = list(lock.read(database).values()) if lock.PATH.is_file() else []
-    naming = _naming([digest], books.values())
-    history = (_load(blob, database) for blob in dict.fromkeys(books.values()) if blob in naming)
-    for entries in itertools.chain([here], history):
-        for path in (path for entry in entries for path, md5 in entry.outs.items() if md5 == digest):
-            beside = f"{Path(path).parent.as_posix()}/"
-            return [entry for entry in entries if any(out.startswith(beside) for out in entry.outs)]
-    raise UserError(
-        f"{name}: no dvc.lock of this clone names such content (md5 {digest}), in no commit; if its commit is "
-        "elsewhere, `git fetch` it"
-    )
+    found = copies.find(name, books, database)
+    if found is None:
+        raise UserError(
+            f"{name}: no dvc.lock of this clone names such content (md5 {Hashes(database).of(Path(name)).md5}), in no "
+            "commit; if its commit is elsewhere, `git fetch` it"
+        )
+    if found.path not in found.entry.outs:
+        return [found.entry]
+    beside = f"{Path(found.path).parent.as_posix()}/"
+    return [entry for entry in found.entries if any(out.startswith(beside) for out in entry.outs)]
 
 
 def _target(commit: str, entries: Iterable[Entry], wanted: Mapping[str, str]) -> Target:
