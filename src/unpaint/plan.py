@@ -216,9 +216,7 @@ def _seen(method: Any) -> int:
 
 def _time(params: Params, told: Mapping[str, Any], counted: Counts) -> str:
     if not isinstance(params.base, Pinned):
-        return (
-            "not known: such a network was not timed on one (two CPU cores: docs/laboratory.md, base-models.md)"
-        )
+        return "not known: such a network was not timed on one (two CPU cores: docs/laboratory.md, base-models.md)"
     if not told:
         return "not known before it is pinned"
     if told["family"] not in FORWARD:
