@@ -243,11 +243,12 @@ def audit_data(query: str, full: bool, machine: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from unpaint.audit import hashes, text
+    from unpaint.audit import hashes, text, withdrawn
     from unpaint.audit.data import audit
 
     with hashes.index(anew=full) as database:
         found, remarks = audit(query, database)
+    found = withdrawn.told(query, found)
     for remark in remarks:
         click.echo(f"note: {remark}", err=True)
     click.echo(json.dumps([asdict(one) for one in found], indent=2) if machine else text.told_of_data(query, found))

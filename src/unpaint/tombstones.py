@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WORLD = Path("data/withdrawn/world.jsonl")
 CONCEPTS = Path("data/withdrawn/concepts")
+REBUILD = "make exactly that anew: unpaint warm snakemake --cores all, and then unpaint record"
+"""What is to be done once something was withdrawn."""
 
 
 @dataclass(frozen=True)

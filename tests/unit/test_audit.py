@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from unpaint.audit import copies, hashes, lock
+from unpaint.audit import copies, hashes, lock, withdrawn
 from unpaint.audit.books import Found
 from unpaint.audit.lock import Entry
 from unpaint.audit.model import audit
@@ -184,3 +184,14 @@ def test_what_is_missing_is_brought_by_the_stages_that_were_made_from_it() -> No
     assert "    file9, file0, file1, file2, file3 and 3 more" in told
     assert "  missing: 2 files; dvc repro summary" in told
     assert as_fields(found)["next"] == ["dvc pull --with-deps samples", "dvc repro summary"]
+
+
+def test_what_learnt_what_was_withdrawn_is_not_verified() -> None:
+    found = [stage("unlearn", 0, "base", "encode"), stage("base", 1), stage("encode", 1, "images"), stage("images", 2)]
+    found[3].withdrawn["seven.jsonl"] = ["train-0001.0 of seven"]
+    line = withdrawn.learnt(found)
+    assert [one.verdict for one in line] == ["missing", "verified", "missing", "missing"]
+    assert "  withdrawn since: train-0001.0 of seven; make exactly that anew: " in as_text(line)
+    # a withdrawal that was undone takes out no row, and what it was heeded in is not up to date
+    found[3].withdrawn["seven.jsonl"] = []
+    assert "  withdrawn since: otherwise, by seven.jsonl; " in as_text(withdrawn.learnt(found))

@@ -449,6 +449,14 @@ def test_a_clone_without_data_misses_files_and_no_more(project: Path, tmp_path: 
     assert not [text for stage in found["stages"] for text in stage["contradictions"]]
     (model,) = (stage for stage in found["stages"] if stage["stage"] == "unlearn@seven-rgd-0")
     assert model["missing"][MODEL] == f"dvc pull {MODEL}"
+    assert found["next"] == ["dvc pull --with-deps evaluate@seven-rgd-0"]
+    # of a sparse checkout git would not bring the results' small files by a checkout
+    run(project, "git", "sparse-checkout", "set", "src", "data", "workflow", ".dvc")
+    remedies = audited(project, fails=True)["next"]
+    assert remedies == ["dvc pull --with-deps evaluate@seven-rgd-0", "git sparse-checkout add results"]
+    run(project, *remedies[1].split())
+    assert audited(project, fails=True) == found
+    run(project, "git", "sparse-checkout", "disable")
     # an auditor brings one model with what it was made from, and nothing else
     for folder in (source, project):
         run(folder, "dvc", "remote", "add", "-d", "kept", str(tmp_path / "remote"))

@@ -64,7 +64,22 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     assert done["kept"] == sum(one.pair != row.pair for rows in before.values() for one in rows)
     # until it is made anew, the model is one that learnt it
     printed = run(project, "unpaint", "audit", "model", "seven/rgd/seed0", fails=True)
-    assert "missing: 2 files; dvc repro" in printed
+    again = "make exactly that anew: unpaint warm snakemake --cores all, and then unpaint record"
+    assert f"withdrawn since: {row.pair} of seven; {again}" in printed
+    assert again in run(project, "unpaint", "withdraw")
+    assert "missing:" not in printed.partition("\n\nmissing:")[2]
+    held = json.loads(run(project, "unpaint", "audit", "model", "seven/rgd/seed0", "--json", fails=True))
+    verdicts = {stage["stage"]: stage["verdict"] for stage in held["stages"]}
+    assert (held["verdict"], held["next"]) == ("missing", [again])
+    assert (verdicts["unlearn@seven-rgd-0"], verdicts["evaluate@seven-rgd-0"]) == ("missing", "missing")
+    assert (verdicts["base"], verdicts["evaluate_base@seven"]) == ("verified", "verified")
+    printed_receipt = run(project, "unpaint", "receipt", "seven/rgd/seed0", "--to", "none", fails=True)
+    assert f"withdrawn since: {row.pair} of seven" in printed_receipt
+    said = f"withdrawn on {stone['on']} (request 7), "
+    for query in (row.sha256, row.prompt, row.pair):
+        assert f"  {said}what was made of it is not made anew yet; {again}" in run(
+            project, "unpaint", "audit", "data", query
+        )
     assert "data/withdrawn/concepts/seven.jsonl is another by now (2 stages)" in printed
 
     # what it says is out of date is what the books say depends on the two sets, and what Snakemake then makes
@@ -88,6 +103,7 @@ def test_a_withdrawn_picture_costs_what_was_made_of_it_and_nothing_else(project:
     commit(project, "withdrawn")
     (found,) = json.loads(run(project, "unpaint", "audit", "data", row.sha256, "--json"))
     assert not found["now"]
+    assert found["withdrawn"] == f"{said}and what was made of it was made anew"
     assert not [made for made in found["made"] if made["now"]]
     assert json.loads(run(project, "unpaint", "audit", "model", "seven/rgd/seed0", "--json"))["verdict"] == "verified"
     assert "Data and pipelines are up to date" in run(project, "dvc", "status")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from unpaint import tombstones
-from unpaint.audit import lock
+from unpaint.audit import lock, withdrawn
 from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.history import History
 from unpaint.audit.lock import Entry
@@ -64,13 +64,15 @@ class Found:
     note: Mapping[str, Any] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
     """The stages whose outputs it read, by name."""
+    withdrawn: dict[str, list[str]] = field(default_factory=dict)
+    """What of it, or of what it was made from, was withdrawn since, by the file of tombstones."""
     origins: dict[str, str] = field(default_factory=dict)
     """Where each input is known here, by role: of a file that no dvc.lock names, and says of itself what it is."""
 
     @property
     def verdict(self) -> str:
         """contradicted, missing or verified."""
-        return verdict_of(self.contradictions, self.missing)
+        return verdict_of(self.contradictions, {**self.missing, **self.withdrawn})
 
 
 class Books:
@@ -253,8 +255,10 @@ class Books:
     @staticmethod
     def _miss(found: Found, role: str, path: Path) -> None:
         """What was brought by a user is another by now."""
-        again = f"dvc repro {found.entry.name}"
-        found.missing[str(path)] = again if role == "withdrawn" else _as_committed(path)
+        if role == "withdrawn":
+            _withdraw(found, path)
+        else:
+            found.missing[str(path)] = _as_committed(path)
         found.remarks.append(f"{path} is another by now")
 
     def _read(self, found: Found, inputs: set[str]) -> tuple[dict[str, str], bool, bool]:
@@ -281,8 +285,7 @@ class Books:
                 continue
             held = self.hashes.of(Path(path)) if Path(path).is_file() else None
             if not path.startswith("results/") and (held is None or held.md5 != digest):
-                remedy = f"dvc repro {entry.name}" if path == str(tombstones.WORLD) else f"git checkout -- {path}"
-                found.missing[path] = remedy
+                _lack(found, path)
             if held is None:
                 whole = False
             elif held.md5 == digest:
@@ -336,12 +339,38 @@ class Books:
     def _remedy(self, path: Path, digest: str) -> str:
         if place_of(self.cache, digest).is_file():
             return f"dvc checkout {path}"
+        if str(path) in self._sparse:
+            return "git sparse-checkout add results"
         return f"git checkout -- {path}" if str(path) in self._kept else f"dvc pull {path}"
+
+    @cached_property
+    def _sparse(self) -> set[str]:
+        """The results that a sparse checkout leaves out."""
+        told = git("ls-files", "-t", "-z", "--", "results").split("\0")
+        return {line[2:] for line in told if line.startswith("S ")}
 
     @cached_property
     def _kept(self) -> set[str]:
         """The results that git keeps."""
         return set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "results").split("\0"))
+
+
+def _lack(found: Found, path: str) -> None:
+    """What a user brought is another by now, or is not here."""
+    if path == str(tombstones.WORLD):
+        _withdraw(found, Path(path))
+    else:
+        found.missing[path] = f"git checkout -- {path}"
+
+
+def _withdraw(found: Found, path: Path) -> None:
+    """Tombstones that are others than when a corpus was made: which of its rows they take out, if they can be read."""
+    try:
+        listings = [Path(out) for out in found.entry.outs if out.endswith(LIST)]
+        found.withdrawn[str(path)] = [row for each in listings for row in withdrawn.pending(path, each)]
+    except UserError as error:
+        found.missing[str(path)] = f"mend {path}"
+        found.remarks.append(str(error))
 
 
 def _as_committed(path: Path) -> str:

@@ -61,6 +61,7 @@ class Match:
         split: of the world, if it is one of its rows; empty, if not.
         commits: those that have it; newest first.
         now: whether the working tree has it.
+        withdrawn: what is to be said of its withdrawal, if it was withdrawn; see `unpaint.audit.withdrawn`.
     """
 
     corpus: str
@@ -70,6 +71,7 @@ class Match:
     commits: list[str]
     now: bool
     made: list[Made]
+    withdrawn: str = ""
 
 
 def audit(query: str, database: sqlite3.Connection) -> tuple[list[Match], list[str]]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from unpaint.audit import copies, lock
+from unpaint.audit import copies, lock, withdrawn
 from unpaint.audit.books import Books, Found
 from unpaint.audit.lock import Entry, ancestry, maker, makers
 from unpaint.errors import UserError
@@ -60,10 +60,12 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
 
 def _line(roots: Iterable[Entry], made: Mapping[str, Entry], examine: Examine) -> list[Found]:
     """What is found of each stage of an ancestry; the roots first."""
-    return [
-        replace(examine(entry), depth=depth, reads=[one.name for one in lock.reads(entry, made)])
-        for entry, depth in ancestry(roots, made).values()
-    ]
+    return withdrawn.learnt(
+        [
+            replace(examine(entry), depth=depth, reads=[one.name for one in lock.reads(entry, made)])
+            for entry, depth in ancestry(roots, made).values()
+        ]
+    )
 
 
 def _of_file(

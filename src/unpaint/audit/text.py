@@ -12,6 +12,7 @@ from unpaint.audit.books import Found
 from unpaint.audit.data import Match
 from unpaint.audit.verdict import EXIT
 from unpaint.errors import some
+from unpaint.tombstones import REBUILD
 
 FEW = 3
 """So many paths at most are named in a command."""
@@ -37,7 +38,11 @@ def as_fields(found: Sequence[Found]) -> dict[str, Any]:
     """For machines."""
     return {
         "verdict": verdict(found),
-        "next": [remedy for remedy, _ in _remedies(found)] + ([NEXT] if _contradicted(found) else []),
+        "next": [
+            *(remedy for remedy, _ in _remedies(found)),
+            *([REBUILD] if _withdrawn(found) else []),
+            *([NEXT] if _contradicted(found) else []),
+        ],
         "stages": [
             {
                 "stage": one.entry.name,
@@ -46,6 +51,7 @@ def as_fields(found: Sequence[Found]) -> dict[str, Any]:
                 "reads": one.reads,
                 "files": one.files,
                 "missing": one.missing,
+                "withdrawn": one.withdrawn,
                 "contradictions": one.contradictions,
                 "remarks": one.remarks,
                 "settings": one.note.get("manifest", {}).get("settings"),
@@ -71,6 +77,8 @@ def as_text(found: Sequence[Found]) -> str:
         lines.append(f"  missing: {len(paths)} file{'s' if len(paths) > 1 else ''}; {remedy}")
         if not all(path in remedy for path in paths):
             lines.append(f"    {some(paths, SHOWN)}")
+    if rows := _withdrawn(found):
+        lines.append(f"  withdrawn since: {some(rows, SHOWN)}; {REBUILD}")
     if _contradicted(found):
         lines.append(f"  next: {NEXT}")
     for text, count in Counter(text for one in found for text in one.remarks).items():
@@ -96,6 +104,15 @@ def _tree(found: Sequence[Found]) -> list[str]:
             lines += [f"{'  ' * depth}{line}" for line in _told(by_name[name])]
             pending += [(each, depth + 1) for each in reversed(by_name[name].reads) if each in by_name]
     return lines
+
+
+def _withdrawn(found: Sequence[Found]) -> list[str]:
+    """What was withdrawn since: the rows, or the file of tombstones that is another and takes out none of them."""
+    held: dict[str, dict[str, None]] = {}
+    for one in found:
+        for path, rows in one.withdrawn.items():
+            held.setdefault(path, {}).update(dict.fromkeys(rows))
+    return [row for path, rows in held.items() for row in (rows or [f"otherwise, by {path}"])]
 
 
 def _contradicted(found: Sequence[Found]) -> bool:
@@ -153,6 +170,8 @@ def told_of_data(query: str, found: Sequence[Match]) -> str:
         lines.append(f"{match.corpus}, row {match.row} (pair {match.pair}{split}): {here}{past}")
         for now, title in ((True, "leads to"), (False, "once led to")):
             lines += [f"  {title} {made.path} (md5 {made.md5[:12]})" for made in match.made if made.now is now]
+        if match.withdrawn:
+            lines.append(f"  {match.withdrawn}")
         if not match.made:
             lines.append("  leads to nothing that dvc.lock names; if it was made since, `unpaint record`")
     return "\n".join(lines)

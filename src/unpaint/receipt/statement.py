@@ -22,7 +22,7 @@ from unpaint.audit.lock import Entry
 from unpaint.audit.model import MODEL, audit
 from unpaint.audit.text import verdict
 from unpaint.corpus import read_json
-from unpaint.errors import UserError
+from unpaint.errors import UserError, some
 from unpaint.lineage.git import git
 from unpaint.lineage.manifest import KEY
 from unpaint.lineage.note import CODE, ENVIRONMENT
@@ -125,6 +125,7 @@ def _first(found: Sequence[Found]) -> str:
     """The first finding of an audit that did not end well."""
     told = [f"contradicted: {text}" for one in found for text in one.contradictions]
     told += [f"missing: {path} ({remedy})" for one in found for path, remedy in one.missing.items()]
+    told += [f"withdrawn since: {some(rows, 3)} ({path})" for one in found for path, rows in one.withdrawn.items()]
     return told[0]
 
 

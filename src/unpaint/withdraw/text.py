@@ -8,6 +8,7 @@ from typing import Any
 
 from unpaint.audit.data import MADE
 from unpaint.errors import some
+from unpaint.tombstones import REBUILD
 from unpaint.withdraw import Withdrawal
 
 CORPORA = ("world.parquet", "images/forget.parquet", "images/retain.parquet")
@@ -33,7 +34,7 @@ def as_text(done: Withdrawal) -> str:
             f"{done.kept} pictures are kept in scratch/; they are rendered again only where device, processor or "
             "packages are others than those that rendered them"
         )
-    lines.append("make exactly that anew: unpaint warm snakemake --cores all, and then unpaint record")
+    lines.append(REBUILD)
     if done.stale and done.before:
         lines.append(f"it also makes {some(done.before, SHOWN)}, which were not up to date before")
     lines.append("git's history and DVC's cache keep what was withdrawn, until they are cleaned (docs/withdraw.md)")
