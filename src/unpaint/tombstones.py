@@ -85,12 +85,13 @@ def read(path: Path | None) -> list[Tombstone]:
     if path is None or not path.is_file():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # a text within may hold characters that end a line to `str.splitlines`; bytes that are no text make no tombstone
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             found.append(Tombstone(**json.loads(line)))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise UserError(
                 f"{path}: line {number}: no tombstone: it has why, on, and either picture (a sha256) or prompt (and a "
                 "seed); `unpaint withdraw` writes them"

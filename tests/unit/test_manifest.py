@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from safetensors.numpy import save_file
 
+from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import manifest as manifests
 from unpaint.lineage.manifest import KEY, Manifest, read, sha256, write_json
@@ -144,3 +145,23 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"stage": "base", "settings": {"\\ud800": 1}, "inputs": {}, "schema": 1}',
+        '{"stage": "base", "settings": {}, "inputs": {}, "schema": %s}' % ("1" * 5000),
+        "[" * 200_000,
+    ],
+)
+def test_what_no_program_wrote_is_no_manifest(text):
+    with pytest.raises(UserError, match=r"^here: its manifest cannot be read"):
+        Manifest.loads(text, "here")
+
+
+@pytest.mark.parametrize("reading", [read, read_json])
+def test_json_that_is_too_deep_is_named(reading, tmp_path):
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match=r"a\.json: not a readable JSON file"):
+        reading(tmp_path / "a.json")

@@ -8,6 +8,8 @@ from unpaint import tombstones
 from unpaint.corpus import Row
 from unpaint.errors import UserError
 from unpaint.tombstones import Tombstone
+from unpaint.withdraw import Withdrawal, _undone_on_failure
+from unpaint.withdraw.text import as_text
 
 ROW = Row(b"picture", "a red seven", "train-0001.0", 12, {"file_sha256": "f" * 64})
 
@@ -71,3 +73,43 @@ def test_a_line_that_is_no_json_object_is_named(text, tmp_path):
     path.write_text(text)
     with pytest.raises(UserError, match=r"seven\.jsonl: line 1: no tombstone"):
         tombstones.read(path)
+
+
+def test_a_character_that_ends_a_line_elsewhere_ends_none_here(tmp_path):
+    path = tmp_path / "seven.jsonl"
+    written = [
+        Tombstone(f"request 17{mark}by mail", "2026-11-26", prompt="a") for mark in "\u2028\u2029\x85\v\f\x1c\r\n"
+    ]
+    tombstones.write(path, written)
+    assert tombstones.read(path) == written
+
+
+@pytest.mark.parametrize("content", [b'{"why": "\xff"}', b"[" * 200_000])
+def test_what_no_program_wrote_is_named(content, tmp_path):
+    (tmp_path / "seven.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=r"seven\.jsonl: line 1: no tombstone"):
+        tombstones.read(tmp_path / "seven.jsonl")
+
+
+def test_a_withdrawal_that_fails_leaves_the_tombstones_as_they_were(tmp_path):
+    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
+    old.write_bytes(b"{}\r\n")
+    for failure in (UserError, KeyboardInterrupt):
+        with pytest.raises(failure), _undone_on_failure([old, new]):
+            for path in (old, new):
+                tombstones.write(path, [])
+            raise failure
+        assert [path.name for path in tmp_path.iterdir()] == ["old.jsonl"]
+        assert old.read_bytes() == b"{}\r\n"
+    with _undone_on_failure([old, new]):
+        tombstones.write(new, [])
+    assert new.is_file()
+
+
+def test_of_what_was_not_withdrawn_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = Withdrawal({}, [], ["results/summary.json"], 0)
+    assert "what was withdrawn" not in as_text(done)
+    tombstones.WORLD.parent.mkdir(parents=True)
+    tombstones.write(tombstones.WORLD, [Tombstone("x", "2026-11-26", prompt="a")])
+    assert "git's history and DVC's cache keep what was withdrawn" in as_text(done)

@@ -55,7 +55,8 @@ class Manifest:
         try:
             fields = json.loads(text)
             manifest = cls(fields["stage"], fields["settings"], fields["inputs"], fields["schema"])
-        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+            manifest.dumps().encode()  # half a character passes for JSON, but for no text
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise UserError(f"{where}: its manifest cannot be read; make the file again") from None
         if manifest.schema != SCHEMA:
             raise UserError(f"{where}: manifest schema {manifest.schema}, this Unpaint reads {SCHEMA}; make it again")
@@ -84,7 +85,7 @@ def read(path: Path) -> Manifest:
         case ".json":
             try:
                 held = json.loads(path.read_text(encoding="utf-8")).get(KEY)
-            except (OSError, ValueError, AttributeError):
+            except (OSError, ValueError, AttributeError, RecursionError):
                 raise UserError(f"{path}: not a readable JSON file; restore it or make it again") from None
             # metrics.json holds it in a list of one, which `dvc metrics show` passes over
             held = held[0] if isinstance(held, list) and held else held

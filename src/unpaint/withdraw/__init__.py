@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import note
 from unpaint.lineage.engines import outdated, refuse_running
+from unpaint.lineage.manifest import write_text
 from unpaint.lineage.rows import read_listed
 from unpaint.params import Params, load
 from unpaint.rendered import Rendered
@@ -61,15 +64,31 @@ def withdraw(query: str | None, why: str, concept: str | None, database: sqlite3
     database.commit()  # else no audit could keep its index while the engine is asked
     every = {path: [*tombstones.read(path), *new] for path, new in written.items()}
     _refuse_emptying(every, params)
-    for path, stones in every.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tombstones.write(path, stones)
-    stale = [path for path in outdated() if path not in before] if query else before
-    # all of them, as DVC's stages of other concepts see the same folder of tombstones, and run to the same bytes
-    changed = {*stale, *before}
-    corpora = [] if BASE in changed else _rendered(params)
-    kept = {path.as_posix(): _keep(path, path.as_posix() in before) for path in corpora}
+    with _undone_on_failure(every):
+        for path, stones in every.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tombstones.write(path, stones)
+        stale = [path for path in outdated() if path not in before] if query else before
+        # all of them, as DVC's stages of other concepts see the same folder of tombstones, and run to the same bytes
+        changed = {*stale, *before}
+        corpora = [] if BASE in changed else _rendered(params)
+        kept = {path.as_posix(): _keep(path, path.as_posix() in before) for path in corpora}
     return Withdrawal(written, stale, before if query else [], sum(kept.get(path, 0) for path in changed))
+
+
+@contextmanager
+def _undone_on_failure(paths: Iterable[Path]) -> Iterator[None]:
+    """Files as they were, unless all went well: what was not told of must not be in force."""
+    were = {path: path.read_bytes().decode() if path.is_file() else None for path in paths}
+    try:
+        yield
+    except BaseException:
+        for path, text in were.items():
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_text(path, text)
+        raise
 
 
 def _refuse_emptying(every: Found, params: Params) -> None:

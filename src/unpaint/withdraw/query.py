@@ -43,6 +43,9 @@ def find(query: str, why: str, concept: str | None, params: Params, database: sq
         UserError: no corpus here has it, or it is withdrawn already; a pair of several concepts, or a picture of the
             world of one; the lists of prompts are newer than the sets.
     """
+    if data.file_content(query) is None:
+        data.refuse_bytes(query)
+        query = data.plain(query) if data.HASH.fullmatch(query.strip()) else query
     stone = partial(Tombstone, why, date.today().isoformat())
     found: Found = {}
     for path, one in [*_of_texts(query, stone, concept, params)] or _of_rows(query, stone, concept, params, database):
@@ -124,12 +127,12 @@ def _of_rows(
     places = {f"results/{name}/images/{which}.rows.tsv": (name, which) for name, which in sets}
     held = [(*places[match.corpus], match) for match in matches if match.corpus in places]
     if matches and not world and not held:
-        pools = some([match.corpus for match in matches], 3)
+        pools = some(list(dict.fromkeys(match.corpus for match in matches)), 3)
         raise UserError(
             f"{query}: no data of a concept asked for, but in {pools}, which models made; nothing learnt it"
         )
     names = list(dict.fromkeys(name for name, _, _ in held))
-    if len(names) > 1 and PAIR.fullmatch(query):
+    if len(names) > 1 and PAIR.fullmatch(query.strip()):
         raise UserError(f"{query}: a pair of {', '.join(names)}; give --concept")
     done = set()
     for name, which, match in held:
@@ -153,7 +156,7 @@ def _of_row(name: str, which: str, match: Match, stone: Stone) -> Tombstone:
 
 def _cells(match: Match) -> dict[str, str]:
     """The row of a list."""
-    return read_listed(Path(match.corpus))[match.row]
+    return next(row for row in read_listed(Path(match.corpus)) if int(row["row"]) == match.row)
 
 
 def source_of(name: str, which: str, params: Params) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unpaint import tombstones
 from unpaint.audit.data import MADE
 from unpaint.errors import some
 from unpaint.tombstones import REBUILD
@@ -37,7 +38,8 @@ def as_text(done: Withdrawal) -> str:
     lines.append(REBUILD)
     if done.stale and done.before:
         lines.append(f"it also makes {some(done.before, SHOWN)}, which were not up to date before")
-    lines.append("git's history and DVC's cache keep what was withdrawn, until they are cleaned (docs/withdraw.md)")
+    if done.written or tombstones.places():
+        lines.append("git's history and DVC's cache keep what was withdrawn, until they are cleaned (docs/withdraw.md)")
     return "\n".join(lines)
 
 
