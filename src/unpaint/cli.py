@@ -215,8 +215,8 @@ def audit() -> None:
 def audit_model(name: str | None, full: bool, machine: bool) -> None:
     """Hold a model and all that it was made from against every book that names them.
 
-    NAME is CONCEPT/METHOD/seedN or a file of results/; all that dvc.lock names, if it is left out. Exit code: 0
-    verified, 3 something is missing, 1 contradicted.
+    NAME is CONCEPT/METHOD/seedN, or a folder above (CONCEPT, CONCEPT/METHOD); a stage; a file of results/, or a copy of
+    one; all that dvc.lock names, if it is left out. Exit code: 0 verified, 3 something is missing, 1 contradicted.
     """
     import json
 
@@ -283,16 +283,20 @@ def withdraw(query: str | None, why: str, concept: str | None, machine: bool) ->
 @click.argument("other")
 @click.option("--json", "machine", is_flag=True, help="For machines.")
 def diff(one: str, other: str, machine: bool) -> None:
-    """Say what two models (CONCEPT/METHOD/seedN) differ in: data, settings, code, environment, scores."""
+    """Say what two models (CONCEPT/METHOD/seedN) differ in: data, settings, code, environment, scores.
+
+    Exit code: 0, or 1 if an audit of either is contradicted, which comes first.
+    """
     import json
     from dataclasses import asdict
 
     from unpaint.audit import hashes
-    from unpaint.audit.difference import as_text, difference
+    from unpaint.audit.difference import CONTRADICTED, as_text, difference
 
     with hashes.index() as database:
         found = difference(one, other, database)
     click.echo(json.dumps([asdict(each) for each in found], indent=2) if machine else as_text(found))
+    sys.exit(1 if any(each.of == CONTRADICTED for each in found) else 0)
 
 
 @cli.command()
@@ -322,20 +326,28 @@ def reproduce(name: str, last: bool, keep: Path | None, cores: int, machine: boo
 @click.argument("name")
 @click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--key", type=FILE, help="A private key in PEM, kept outside the project, to sign with.")
-def receipt(name: str, folder: Path, key: Path | None) -> None:
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def receipt(name: str, folder: Path, key: Path | None, machine: bool) -> None:
     """Write the receipt of NAME, an unlearned model (CONCEPT/METHOD/seedN).
 
     It says what was asked, on which data (by hash and count), and how that scored; `unpaint audit model NAME` must say
     that all is verified, and `unpaint reproduce NAME` find a commit to make it from.
     """
+    import json
+
     from unpaint import receipt
     from unpaint.lineage.manifest import sha256
     from unpaint.receipt.folder import PAGE
-    from unpaint.receipt.statement import NAME
+    from unpaint.receipt.statement import NAME, read, subject_of
 
     if key and key.resolve().is_relative_to(Path.cwd()):
         click.echo(f"note: {key} lies in this project; keep a private key where git cannot take it", err=True)
     receipt.write(name, folder, key)
+    if machine:
+        model, digest = subject_of(read(folder))
+        told = {"model": model, "sha256": digest, "folder": str(folder), "receipt_sha256": sha256(folder / NAME)}
+        click.echo(json.dumps({**told, "signed": key is not None}, indent=2))
+        return
     click.echo(f"receipt: {folder}/{PAGE}; sha256 of {NAME}: {sha256(folder / NAME)}")
     click.echo("signed; `unpaint verify` holds it against the public key." if key else "not signed: give a --key.")
 
@@ -344,20 +356,27 @@ def receipt(name: str, folder: Path, key: Path | None) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--key", type=FILE, required=True, help="The public key in PEM of whoever signed it.")
 @click.option("--model", type=FILE, help="The model's file; where the receipt says, if left out.")
-def verify(folder: Path, key: Path, model: Path | None) -> None:
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def verify(folder: Path, key: Path, model: Path | None, machine: bool) -> None:
     """Verify a receipt: its signature, each of its files, and the model that it is of.
 
     Exit code: 0 verified, 3 the model is not here, 1 contradicted.
     """
+    import json
+    from dataclasses import asdict
+
     from unpaint.audit.verdict import EXIT
     from unpaint.receipt.verify import verify
 
     found = verify(folder, key, model)
+    if machine:
+        click.echo(json.dumps({"verdict": found.verdict, **asdict(found)}, indent=2))
+        sys.exit(EXIT[found.verdict])
     for text in found.contradictions:
         click.echo(f"contradicted: {text}")
     for text in found.missing:
         click.echo(f"missing: {text}")
-    click.echo(found.verdict)
+    click.echo(f"{found.verdict}{found.of}")
     sys.exit(EXIT[found.verdict])
 
 
@@ -371,13 +390,17 @@ def verify(folder: Path, key: Path, model: Path | None) -> None:
     "--receipt", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A receipt to go with it."
 )
 @click.option("--ro-crate", "as_crate", is_flag=True, help="Make the folder a Workflow Run RO-Crate.")
-def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: bool) -> None:
+@click.option("--json", "machine", is_flag=True, help="For machines.")
+def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: bool, machine: bool) -> None:
     """Write NAME, a model's file or CONCEPT/METHOD/seedN, as a folder that diffusers loads.
 
     Its card has data and scores where a receipt could be; one that goes along must be what the books give, and nothing
     else in its folder.
     """
+    import json
+
     from unpaint.audit.model import MODEL
+    from unpaint.lineage.manifest import sha256
     from unpaint.receipt import statement
     from unpaint.receipt.folder import hold
 
@@ -397,6 +420,16 @@ def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: 
     from unpaint.export import export
 
     how = export(model, base, folder, told, receipt=receipt, as_crate=as_crate)
+    if machine:
+        made = {
+            "model": str(model),
+            "sha256": sha256(model),
+            "folder": str(folder),
+            "load": how,
+            "card": told is not None,
+        }
+        click.echo(json.dumps(made, indent=2))
+        return
     click.echo(f"exported to {folder}; load it with {how}")
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from unpaint.audit.books import Found
 from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry
+from unpaint.errors import UserError
 from unpaint.lineage.manifest import sha256
+from unpaint.receipt import signature
 from unpaint.receipt.statement import _files
 
 STONES, TABLE = Path("data/withdrawn/concepts/seven.jsonl"), Path("data/tables/mine.csv")
@@ -38,3 +42,17 @@ def test_of_a_folder_of_choices_only_the_file_that_was_chosen_counts(
     # a choice that was not read counts as little
     prompts.note["manifest"]["inputs"].clear()
     assert list(_files([images, prompts], set(), Hashes(sqlite3.connect(":memory:")))) == [str(STONES)]
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_a_key_of_another_kind_is_refused_with_the_command_that_makes_one(kind: str, tmp_path: Path) -> None:
+    made = rsa.generate_private_key(65537, 2048) if kind == "rsa" else ed25519.Ed25519PrivateKey.generate()
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private.write_bytes(made.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    public.write_bytes(made.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+    due = r"it is of another kind, and one of an elliptic curve \(P-256\) is due; .*"
+    with pytest.raises(UserError, match=due + "openssl ecparam -name prime256v1 -genkey"):
+        signature.signer(private)
+    with pytest.raises(UserError, match=due + "openssl ec -in PRIVATE.pem -pubout"):
+        signature.verifier(public)

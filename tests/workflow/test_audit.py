@@ -950,8 +950,12 @@ def test_two_models_differ_in_what_was_changed(project: Path) -> None:
     def told(note: Any) -> None:
         note["packages"]["torch"] = "1.0"
 
-    edit(project / "results/seven/graddiff/seed0/model.safetensors.run.json", told)
-    found = json.loads(run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0", "--json"))
+    note = "results/seven/graddiff/seed0/model.safetensors.run.json"
+    edit(project / note, told)
+    found = json.loads(run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0", "--json", fails=True))
+    # a note that was edited is told first
+    named = {"of": "contradicted", "where": f"{note}: its content is not what dvc.lock names (md5)"}
+    assert found.pop(0) == {**named, "one": None, "other": True}
     told_of: dict[str, dict[str, Any]] = {}
     for one in found:
         told_of.setdefault(one["of"], {})[one["where"]] = (one["one"], one["other"])
@@ -967,5 +971,25 @@ def test_two_models_differ_in_what_was_changed(project: Path) -> None:
     ]
     for name, values in told_of["scores"].items():
         assert values == tuple(one[name]["value"] for one in scores)
-    assert "unlearn.method.method: rgd | graddiff" in run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0")
+    printed = run(project, "unpaint", "diff", NAME, "seven/graddiff/seed0", fails=True)
+    assert printed.startswith(f"contradicted: {named['where']}\n")
+    assert "unlearn.method.method: rgd | graddiff" in printed
+    assert "unlearn.method.method: rgd | rg\n" in run(project, "unpaint", "diff", NAME, "seven/rg/seed0")
     assert "they differ in nothing" in run(project, "unpaint", "diff", NAME, NAME)
+
+
+def test_a_difference_of_forged_scores_is_said_to_be_one(project: Path) -> None:
+    path = "results/seven/rgd/seed0/metrics.json"
+    edit(project / path, lambda held: held["UA"].update(value=0.987))
+    printed = run(project, "unpaint", "diff", NAME, "seven/rg/seed0", fails=True)
+    assert printed.startswith(f"contradicted: {path}: its content is not what ")
+    replace(project / path, b'{"UA": ')
+    printed = run(project, "unpaint", "diff", NAME, "seven/rg/seed0", fails=True)
+    assert f"{path}: no scores that can be read; `unpaint audit model {path}` says more" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_folder_is_all_that_is_in_it(finished: Path) -> None:
+    assert audited(finished, "results") == json.loads(run(finished, "unpaint", "audit", "model", "--json"))
+    roots = {one["stage"] for one in audited(finished, "seven/rgd")["stages"] if one["depth"] == 0}
+    assert roots == {f"{rule}@seven-rgd-0" for rule in ("unlearn", "samples", "evaluate")}

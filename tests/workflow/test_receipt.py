@@ -190,12 +190,17 @@ def test_the_page_says_what_the_statement_says_and_needs_nothing(receipt: Path) 
 def test_it_is_verified_by_us_and_by_the_tool_itself(
     finished: Path, receipt: Path, owner: Keys, tmp_path: Path
 ) -> None:
-    assert verify(finished, receipt, owner.public) == (0, "verified\n")
+    made = told(receipt)["predicate"]["run"]["finished"]
+    of = f"verified; the receipt is of {MODEL}, sha256 {sha256(finished / MODEL)}, made {made}\n"
+    assert verify(finished, receipt, owner.public) == (0, of)
+    code, printed = verify(finished, receipt, owner.public, "--json")
+    said = {"model": MODEL, "sha256": sha256(finished / MODEL), "finished": made}
+    assert (code, json.loads(printed)) == (0, {"verdict": "verified", "contradictions": [], "missing": [], **said})
     # elsewhere, under another name, without a project
     moved = shutil.copytree(receipt, tmp_path / "moved")
     code, printed = verify(tmp_path, moved, owner.public)
     assert (code, printed.splitlines()[-1]) == (3, "missing")
-    assert verify(tmp_path, moved, owner.public, "--model", str(finished / MODEL)) == (0, "verified\n")
+    assert verify(tmp_path, moved, owner.public, "--model", str(finished / MODEL)) == (0, of)
     tool = ("model_signing", "verify", "key", str(moved), "--signature", str(moved / "receipt.sig"))
     assert "succeeded" in run(tmp_path, *tool, "--public_key", str(owner.public))
     (moved / "receipt.html").write_text("")
@@ -249,7 +254,7 @@ def test_a_link_to_a_receipt_is_followed_and_one_inside_is_named(
     finished: Path, copied: Path, owner: Keys, tmp_path: Path
 ) -> None:
     (tmp_path / "link").symlink_to(copied)
-    assert verify(finished, tmp_path / "link", owner.public) == (0, "verified\n")
+    assert verify(finished, tmp_path / "link", owner.public)[0] == 0
     (copied / "receipt.html").rename(tmp_path / "page")
     (copied / "receipt.html").symlink_to(tmp_path / "page")
     os.mkfifo(copied / "more")

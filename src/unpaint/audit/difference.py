@@ -17,6 +17,8 @@ from unpaint.errors import UserError
 from unpaint.lineage.note import CODE, ENVIRONMENT
 from unpaint.lineage.rows import LIST, read_listed
 
+CONTRADICTED = "contradicted"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -29,13 +31,14 @@ class Difference:
 
 
 def difference(one: str, other: str, database: sqlite3.Connection) -> list[Difference]:
-    """All that two models of the project differ in.
+    """All that two models of the project differ in; first of all, what contradicts the books of either.
 
     Raises:
-        UserError: dvc.lock has no such model, or a run note is not here or cannot be read.
+        UserError: dvc.lock has no such model, or a run note or scores are not here or cannot be read.
     """
-    lines = [_by_stage(found, name) for found, name in zip(audits([one, other], database), (one, other), strict=True)]
-    found: list[Difference] = []
+    audited = audits([one, other], database)
+    lines = [_by_stage(found, name) for found, name in zip(audited, (one, other), strict=True)]
+    found = _contradictions(*audited)
     for stage in dict.fromkeys([*lines[0], *lines[1]]):
         first, second = (line.get(stage) for line in lines)
         if first is None or second is None:
@@ -53,12 +56,24 @@ def as_text(found: Sequence[Difference]) -> str:
     """For people: by what it is of."""
     if not found:
         return "they differ in nothing that their run notes tell"
-    lines = []
+    lines = [f"contradicted: {one.where}" for one in found if one.of == CONTRADICTED]
+    if lines:
+        lines.append("so what follows is by books that disagree; `unpaint audit model` says more")
+    found = [one for one in found if one.of != CONTRADICTED]
     for of in dict.fromkeys(one.of for one in found):
         lines.append(f"{of}:")
         told = Counter((one.where, _short(one.one), _short(one.other)) for one in found if one.of == of)
         lines += [f"  {where}: {first} | {second}" for where, first, second in told]
     return "\n".join(lines)
+
+
+def _contradictions(one: Sequence[Found], other: Sequence[Found]) -> list[Difference]:
+    """What an audit finds contradicted, with the model in whose ancestry it is."""
+    first, second = ([text for each in line for text in each.contradictions] for line in (one, other))
+    return [
+        Difference(CONTRADICTED, text, text in first or None, text in second or None)
+        for text in dict.fromkeys([*first, *second])
+    ]
 
 
 def _by_stage(found: Sequence[Found], name: str) -> dict[str, Found]:
@@ -111,12 +126,19 @@ def _scores(one: Found, other: Found) -> list[Difference]:
 
 
 def _values(found: Found) -> dict[str, float]:
+    """The scores of a pool.
+
+    Raises:
+        UserError: they cannot be read.
+    """
     for path in (Path(path) for path in found.entry.outs):
         if path.name == "metrics.json" and path.is_file():
-            held: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return {
-                name: score["value"] for name, score in held.items() if isinstance(score, dict) and "value" in score
-            }
+            try:
+                held: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                scores = {name: score for name, score in held.items() if isinstance(score, dict)}
+            except (ValueError, AttributeError, RecursionError):
+                raise UserError(f"{path}: no scores that can be read; `unpaint audit model {path}` says more") from None
+            return {name: score["value"] for name, score in scores.items() if "value" in score}
     return {}
 
 

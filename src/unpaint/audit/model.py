@@ -27,8 +27,8 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
     """Audit models, each with all that it was made from; what several share is looked at once.
 
     Args:
-        names: CONCEPT/METHOD/seedN, a file of results/, or one elsewhere, which is sought by its content; all that
-            dvc.lock names, if it is None.
+        names: CONCEPT/METHOD/seedN, a folder above it (a concept's, a method's), a stage, a file of results/, or one
+            elsewhere, which is sought by its content; all that dvc.lock names, if it is None.
 
     Raises:
         UserError: dvc.lock has no such model, or nothing at all; git does not answer.
@@ -46,7 +46,8 @@ def audits(names: Sequence[str | None], database: sqlite3.Connection) -> list[li
 
     found = []
     for name in names:
-        roots = [one for one in entries.values() if one.outs] if name is None else _named(entries, books.made, name)
+        every = name is None or lock.path_of(name) == "results"
+        roots = [one for one in entries.values() if one.outs] if every else _named(entries, books.made, str(name))
         if not roots and name and Path(name).is_file():
             found.append(_of_file(name, entries, examine, database))
         elif not roots and name:

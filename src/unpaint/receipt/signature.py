@@ -85,7 +85,11 @@ def _refusing(what: str, remedy: str) -> Iterator[None]:
         yield
     except ImportError:
         raise UserError(INSTALL) from None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except AttributeError:  # of a key of another kind the package asks for the curve
+        raise UserError(
+            f"{what}: it is of another kind, and one of an elliptic curve (P-256) is due; {remedy}"
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{what} ({error}); {remedy}") from None
 
 

@@ -14,15 +14,29 @@ from unpaint.receipt.folder import odd
 
 @dataclass
 class Verified:
-    """What was found of a receipt."""
+    """What was found of a receipt.
+
+    Attributes:
+        model: the path that it names, if the signature holds.
+        sha256: of that model, as it says.
+        finished: when the model was made, as it says: a receipt of equal books is the same, and has no time of its own.
+    """
 
     contradictions: list[str]
     missing: list[str] = field(default_factory=list)
+    model: str = ""
+    sha256: str = ""
+    finished: str = ""
 
     @property
     def verdict(self) -> str:
         """contradicted, missing or verified, as of an audit."""
         return verdict_of(self.contradictions, self.missing)
+
+    @property
+    def of(self) -> str:
+        """What it is of, in words; nothing, if the signature does not hold."""
+        return f"; the receipt is of {self.model}, sha256 {self.sha256}, made {self.finished}" if self.model else ""
 
 
 def verify(folder: Path, key: Path, model: Path | None) -> Verified:
@@ -43,10 +57,15 @@ def verify(folder: Path, key: Path, model: Path | None) -> Verified:
             raise UserError(f"{folder / name}: not here, so this is no signed receipt; ask its owner for one")
     found = Verified(signature.contradictions(folder, verifier))
     try:
-        name, digest = statement.subject_of(statement.read(folder))
+        said = statement.read(folder)
+        name, digest = statement.subject_of(said)
     except UserError as error:
         found.contradictions.append(str(error))
         return found
+    if not found.contradictions:
+        run = said["predicate"].get("run")
+        found.model, found.sha256 = name, digest
+        found.finished = str(run.get("finished") if isinstance(run, dict) else None)
     path = model or Path(name)
     if not path.is_file():
         found.missing.append(f"{path}: the model is not here; bring it, or say where it is: --model FILE")
