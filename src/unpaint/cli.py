@@ -136,7 +136,7 @@ def plan(params: Path) -> None:
 @cli.command()
 @click.argument("file", type=FILE)
 def overlay(file: Path) -> None:
-    """Merge the settings of FILE into params.yaml, such as presets/tiny.yaml; "*" stands for every entry there is."""
+    """Merge the settings of FILE into params.yaml, such as presets/tiny.yaml; "*" is every entry, <=6 at most 6."""
     from unpaint.overlay import overlay
 
     overlay(Path("params.yaml"), file)

@@ -50,7 +50,7 @@ OF_DIGITS = [
 ]
 ELSEWHERE = ("flux-lora-style", "sd14-nudity", "sd14-vangogh", "sd3-nudity", "sdxl-style")
 BY_CLASS = ("cifar10-class", "digits-class")
-OTHERS = ("folder", "tiny", "tiny-class")
+OTHERS = ("folder", "tiny")
 
 
 def test_every_preset_is_tested():

@@ -90,14 +90,14 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(
     params["oracles"] = {"concepts": ["dog"], "seeds": [1]}
     project = make_project(tmp_path / "classes", params)
     shutil.copytree(ROOT / "presets", project / "presets")
-    pictures = dataset(project / "sets/cifar10/plain_text")
+    pictures = dataset(project / "sets/cifar10/plain_text", rows=2160)
     judge(project / "models/judge")
     run(project, "unpaint", "pin", "--dataset", "sets/cifar10")
     run(project, "unpaint", "pin", "--judge", "models/judge", "--name", "ViT-B-32-openai")
     told = run(project, "unpaint", "plan")
     assert "in sets/cifar10" in told
     assert "airplane: 4,800 + 450 to train on, 1,000 + 9,000 to test on" in told
-    run(project, "unpaint", "overlay", "presets/tiny-class.yaml")
+    run(project, "unpaint", "overlay", "presets/tiny.yaml")
     assert "Snakemake and DVC have the same" in run(project, "unpaint", "check")
     run(project, "unpaint", "warm", "snakemake", "--cores", "2")
     results = project / "results"
@@ -106,7 +106,7 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(
     assert sorted(row.prompt for row in retain) == sorted([name for name in CIFAR if name != "dog"] * 2)
     for row in (*forget, *retain):
         file, _, number = row.attributes["file_name"].partition("#")
-        place = int(number) + (120 if "train" in file else 0)
+        place = int(number) + (360 if "train" in file else 0)
         assert (row.pixels == pictures[place]).all()
         assert row.prompt == CIFAR[place % 10]
     for model in ("base", "rgd/seed0", "rg/seed0", "graddiff/seed0", "retrain/seed1"):
