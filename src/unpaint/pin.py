@@ -11,6 +11,8 @@ from unpaint.sources import CHECKPOINTS
 
 WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 """What the weights of a network are called; in parts they have an index of that name."""
+IN_ONE_FILE = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline", "FluxPipeline")
+"""Pipelines that diffusers can make of one file."""
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 MODELS = {
     "diffusers": ("Model", "KL"),
@@ -42,17 +44,25 @@ def pin(source: str, revision: str | None, name: str | None, side: int | None) -
             not safetensors throughout.
     """
     if (file := Path(source)).is_file():
-        raise UserError(
-            f"{file}: one file, and a checkpoint is a folder; make one, with a FOLDER of the configs of its kind: "
-            f"python -c \"import diffusers; diffusers.StableDiffusionPipeline.from_single_file('{file}', "
-            f"config='FOLDER', local_files_only=True).save_pretrained('checkpoints/{file.stem}')\"; then `unpaint pin "
-            f"checkpoints/{file.stem}`"
-        )
+        raise UserError(_one_file(file))
     path = CHECKPOINTS.path(source, name)
     place, folder = CHECKPOINTS.locate(source, revision, _look)
     family, names = examine(folder)
     said = {"family": family.name, "side": family.side(folder, side), **family.described(folder)}
     return CHECKPOINTS.write(path, place, folder, names, said)
+
+
+def _one_file(file: Path) -> str:
+    """Why one file is none, and what makes a folder of it."""
+    if file.suffix != ".safetensors":
+        return f"{file}: one file, and no safetensors, so it can run code; give a folder or OWNER/NAME of the Hub"
+    return (
+        f"{file}: one file, and a checkpoint is a folder; make one, with a FOLDER of the configs of its kind, and with "
+        f"PIPELINE as its model_index.json has it ({', '.join(IN_ONE_FILE)}): "
+        f"python -c \"import diffusers; diffusers.PIPELINE.from_single_file('{file}', "
+        f"config='FOLDER', local_files_only=True).save_pretrained('checkpoints/{file.stem}')\"; then `unpaint pin "
+        f"checkpoints/{file.stem}`"
+    )
 
 
 def examine(folder: Path) -> tuple[Family, list[str]]:

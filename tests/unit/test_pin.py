@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import diffusers
 import pytest
 
 from tests.checkpoints import BUILDERS
@@ -178,3 +179,16 @@ def test_no_source_is_no_folder(place, source, name):
     assert refusal(source, name=name) == "SOURCE: empty; give a folder of the project, or OWNER/NAME of the Hub"
     with pytest.raises(UserError, match=r"^SOURCE: empty"):
         published.pin(source, None, name)
+
+
+def test_one_file_is_refused_with_what_makes_a_folder_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("one.safetensors", "one.ckpt"):
+        Path(name).write_bytes(b"")
+    able = {family.pipeline for family in FAMILIES if hasattr(getattr(diffusers, family.pipeline), "from_single_file")}
+    assert able == set(pin.IN_ONE_FILE)
+    with pytest.raises(UserError) as caught:
+        pin.pin("one.safetensors", None, None, None)
+    assert all(pipeline in str(caught.value) for pipeline in able)
+    with pytest.raises(UserError, match="no safetensors, so it can run code"):
+        pin.pin("one.ckpt", None, None, None)
