@@ -77,8 +77,8 @@ def bring(given, folder):
             with chdir(folder):
                 pin_dataset("sets/cifar10", None, name)
             continue
-        said = {"embedding": 16} if "judges" in source else vars(known.CHECKPOINTS[name])
-        fields = {key: said[key] for key in ("embedding", "family", "side") if key in said}
+        said = {"embedding": 16, "tokens": 77} if "judges" in source else vars(known.CHECKPOINTS[name])
+        fields = {key: said[key] for key in ("embedding", "tokens", "family", "side") if key in said}
         (folder / source).write_text(json.dumps({"folder": "models", "bytes": 1, "files": {}, **fields}))
     if given["world"]["kind"] == "folder":
         garments(given, folder / given["world"]["path"])
