@@ -16,6 +16,7 @@ rule images:
         withdrawn=lambda w: tombstones(w.concept),
         code=code(
             "stages/images.py",
+            "csv_rows.py",
             "folder.py",
             "sample.py",
             "corpus.py",

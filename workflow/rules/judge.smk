@@ -27,6 +27,7 @@ rule judge:
             "evaluate/reference.py",
             "evaluate/statistics.py",
             "worlds",
+            "csv_rows.py",
             "folder.py",
             "resume.py",
             "corpus.py",

@@ -8,7 +8,7 @@
 rule prompts:
     input:
         table=table_of,
-        code=code("stages/prompts.py", "diversify/grammar.py", "diversify/table.py", "lineage/rows.py"),
+        code=code("stages/prompts.py", "csv_rows.py", "diversify/grammar.py", "diversify/table.py", "lineage/rows.py"),
         env="workflow/envs/cpu.yaml",
     output:
         train="results/{concept}/prompts/train.json",

@@ -17,6 +17,7 @@ rule samples:
             "encoded.py",
             "weights.py",
             "diversify/grammar.py",
+            "csv_rows.py",
             "diversify/table.py",
             "models",
         ),

@@ -14,6 +14,7 @@ rule world:
         code=code(
             "stages/world.py",
             "worlds",
+            "csv_rows.py",
             "folder.py",
             "sources.py",
             "intact.py",
