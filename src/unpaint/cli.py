@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import click
 
 from unpaint.errors import UserError
 
+DEFECT, UNWRITTEN, STOPPED, UNREAD = 70, 74, 130, 141
+"""Exit codes, by sysexits.h and as shells have them for SIGINT and SIGPIPE."""
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -238,21 +243,24 @@ def audit_data(query: str, full: bool, machine: bool) -> None:
     """Find what QUERY is in every corpus, now and in history, and all that was made of it.
 
     QUERY is the sha256 of a picture, a picture's file, the text of a prompt, or the id of a pair. Exit code: 0 it is
-    somewhere, 1 nowhere.
+    somewhere, 1 nowhere, 3 nowhere in what could be searched.
     """
     import json
     from dataclasses import asdict
 
     from unpaint.audit import hashes, text, withdrawn
     from unpaint.audit.data import audit
+    from unpaint.audit.verdict import EXIT
 
     with hashes.index(anew=full) as database:
         found, remarks = audit(query, database)
     found = withdrawn.told(query, found)
     for remark in remarks:
         click.echo(f"note: {remark}", err=True)
-    click.echo(json.dumps([asdict(one) for one in found], indent=2) if machine else text.told_of_data(query, found))
-    sys.exit(0 if found else 1)
+    whole = not remarks
+    told = [asdict(one) for one in found]
+    click.echo(json.dumps(told, indent=2) if machine else text.told_of_data(query, found, whole=whole))
+    sys.exit(0 if found else EXIT["contradicted" if whole else "missing"])
 
 
 @cli.command()
@@ -269,10 +277,15 @@ def withdraw(query: str | None, why: str, concept: str | None, machine: bool) ->
     import json
 
     from unpaint.audit import hashes
+    from unpaint.audit.data import refuse_bytes
     from unpaint.withdraw import text, withdraw
 
-    if query and not why:
-        raise UserError("--why: give the reason, such as the number of a request")
+    if query is not None:
+        if not query.strip():
+            raise UserError("QUERY is blank (a shell variable without a value?); without one, leave it out")
+        if not why.strip():
+            raise UserError("--why: give the reason, such as the number of a request")
+        refuse_bytes(why)
     with hashes.index() as database:
         done = withdraw(query, why, concept, database)
     click.echo(json.dumps(text.as_fields(done), indent=2) if machine else text.as_text(done))
@@ -434,9 +447,51 @@ def export(name: str, base: Path, folder: Path, receipt: Path | None, as_crate: 
 
 
 def main() -> None:
-    """Run the command line; an error meant for the user is a paragraph and exit code 2."""
+    """Run the command line; an error meant for the user is a paragraph and exit code 2.
+
+    No other failure ends with a code that is an answer: 70 for one of the program, 74 for an output that cannot be
+    written, 130 and 141 when it was stopped, or nobody reads on.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be texts
+    output, code = sys.stdout, 0
     try:
-        cli()
+        answered = cli.main(standalone_mode=False)
+        code = answered if isinstance(answered, int) else 0  # of --help and --version
+        output.flush()
+    except SystemExit:
+        if sys.stdout is output:
+            raise
+        code = _unwritten(BrokenPipeError(errno.EPIPE, ""))  # click has put another in its place, and says 1
     except UserError as error:
         print(f"unpaint: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("unpaint: stopped", file=sys.stderr)
+        code = STOPPED
+    except Exception as error:
+        code = _failed(error)
+    sys.exit(code)
+
+
+def _failed(error: Exception) -> int:
+    """The exit code of what no user did."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+        return _unwritten(error)
+    traceback.print_exc()
+    print("unpaint: internal error: the program is at fault; show its makers the lines above", file=sys.stderr)
+    return DEFECT
+
+
+def _unwritten(error: OSError) -> int:
+    """The exit code of an output that cannot be written, which is said unless nobody reads it."""
+    if sys.__stdout__:  # what is left in its buffer goes nowhere, in silence
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    if error.errno == errno.EPIPE:
+        return UNREAD
+    print(f"unpaint: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+    return UNWRITTEN

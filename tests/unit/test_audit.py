@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from unpaint.audit import copies, hashes, lock, withdrawn
-from unpaint.audit.books import Found
+from unpaint.audit.books import Found, _setting
 from unpaint.audit.lock import Entry
 from unpaint.audit.model import audit
 from unpaint.audit.text import as_fields, as_text
@@ -195,3 +195,17 @@ def test_what_learnt_what_was_withdrawn_is_not_verified() -> None:
     # a withdrawal that was undone takes out no row, and what it was heeded in is not up to date
     found[3].withdrawn["seven.jsonl"] = []
     assert "  withdrawn since: otherwise, by seven.jsonl; " in as_text(withdrawn.learnt(found))
+
+
+def test_a_key_of_no_setting_is_none() -> None:
+    for key in ("concepts", "concepts.seven"):
+        assert _setting(key, {"concept": {"forget": 1}, "seven": 2}) is None
+    assert _setting("concepts.seven.forget", {"concept": {"forget": 1}}) == 1
+
+
+def test_a_file_whose_name_is_no_text_has_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "\udcff"
+    path.write_bytes(b"x")
+    index = hashes.Hashes(sqlite3.connect(":memory:"))
+    assert index.of(path) == index.of(path)
+    assert index.of(path).md5 == hashlib.md5(b"x").hexdigest()

@@ -7,7 +7,7 @@ import pytest
 from unpaint.audit.data import contents
 from unpaint.audit.lock import blob_of
 from unpaint.errors import UserError
-from unpaint.lineage.git import commits, content, git
+from unpaint.lineage.git import commits, content, git, newest
 from unpaint.lineage.note import _dirty
 from unpaint.reproduce.clone import clone
 
@@ -103,3 +103,31 @@ def test_a_project_within_a_larger_repository_is_not_made_again(repository, monk
     monkeypatch.chdir(repository / "inside")
     with pytest.raises(UserError, match="inside/ is a folder of a larger git repository"), clone(None):
         pass
+
+
+def test_no_file_hides_history(repository, monkeypatch, tmp_path):
+    for name in ("one", "two"):
+        git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-q", "--allow-empty", "-m", name)
+    grafts = f"{git('rev-parse', 'HEAD').strip()}\n"
+    (repository / ".git/info/grafts").write_text(grafts)
+    assert len(commits()) == 2
+    (tmp_path / "grafts").write_text(grafts)
+    monkeypatch.setenv("GIT_GRAFT_FILE", str(tmp_path / "grafts"))
+    assert len(commits()) == 2
+
+
+def test_a_branch_without_a_commit_has_the_history_of_the_others(repository):
+    (repository / "a").write_text("1")
+    git("add", "a")
+    git("-c", "user.name=me", "-c", "user.email=me@here", "commit", "-qm", "one")
+    found = commits()
+    assert newest("a", "b") == ["a"]
+    git("checkout", "-q", "--orphan", "empty")
+    assert commits() == found
+    assert newest("a") == []
+
+
+def test_a_name_that_is_no_text_is_told(repository):
+    (repository / "\udcff").write_text("1")
+    git("add", "-A")
+    assert git("ls-files", "-z") == "\udcff\0"

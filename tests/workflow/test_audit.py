@@ -20,7 +20,7 @@ from pyarrow import parquet
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from tests.world import bring_pictures, clone, commit, run
+from tests.world import bring_pictures, clone, commit, environment, run
 from unpaint import corpus
 from unpaint.audit.books import LISTS, _setting
 from unpaint.audit.hashes import INDEX, index
@@ -802,6 +802,28 @@ def test_an_index_that_cannot_be_written_is_left_out(project: Path) -> None:
     printed = run(project, "unpaint", "audit", "model", NAME, fails=True)
     assert f"{INDEX}: database disk image is malformed; delete it" in printed
     assert audited(project, NAME, "--full")["verdict"] == "verified"
+
+
+def test_exit_codes_say_what_was_searched(project: Path, tmp_path: Path) -> None:
+    run(tmp_path, "git", "clone", "-q", "--depth", "1", f"file://{project}", "shallow")
+    for folder, code, told in (
+        (project, 1, "in no commit"),
+        (tmp_path / "shallow", 3, "nowhere in what this clone has"),
+    ):
+        for machine in ([], ["--json"]):
+            asked = ["unpaint", "audit", "data", "f" * 64, *machine]
+            done = subprocess.run(
+                asked, cwd=folder, env=environment(), capture_output=True, text=True, encoding="utf-8", check=False
+            )
+            assert (done.returncode, done.stdout == "[]\n" if machine else told in done.stdout) == (code, True)
+            assert ("clone is shallow" in done.stderr) is (code == 3)
+
+
+def test_a_file_whose_name_is_no_text_is_named(project: Path) -> None:
+    (project / "results/base/pipeline/\udcff").touch()
+    told = "results/base/pipeline: its files are not what dvc.lock names (md5); too many: rm "
+    assert any(text.startswith(told) for text in contradictions(project))
+    assert f"{told}'results/base/pipeline/\\udcff'" in run(project, "unpaint", "audit", "model", NAME, fails=True)
 
 
 def searched(project: Path, query: str, *, fails: bool = False) -> list[dict[str, Any]]:

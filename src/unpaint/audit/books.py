@@ -26,7 +26,7 @@ from unpaint.audit.lock import Entry
 from unpaint.audit.verdict import verdict_of
 from unpaint.errors import UserError
 from unpaint.lineage import manifest
-from unpaint.lineage.git import git
+from unpaint.lineage.git import git, newest
 from unpaint.lineage.manifest import Manifest
 from unpaint.lineage.rows import LIST
 
@@ -352,7 +352,7 @@ class Books:
     @cached_property
     def _kept(self) -> set[str]:
         """The results that git keeps."""
-        return set(git("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "results").split("\0"))
+        return set(newest("results"))
 
 
 def _lack(found: Found, path: str) -> None:
@@ -432,7 +432,7 @@ def _setting(key: str, settings: Mapping[str, Any]) -> Any:
     section, *rest = key.split(".")
     if section in CALLED:
         return settings.get(CALLED[section])
-    if section == "concepts":
+    if section == "concepts" and len(rest) > 1:
         if rest[1] == "images":
             return settings.get("source")
         within = settings.get("concept")

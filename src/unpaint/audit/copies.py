@@ -52,7 +52,7 @@ def books() -> dict[str, str]:
     Raises:
         UserError: git does not answer.
     """
-    order = git("log", "--all", "HEAD", "--full-history", "--reverse", "--format=%H", "--", *MATTERS).split()
+    order = git("log", "--all", "--full-history", "--reverse", "--format=%H", "--", *MATTERS).split()
     found = {commit: git("ls-tree", commit, "--", str(lock.PATH)).split() for commit in order}
     return {commit: told[2] for commit, told in found.items() if told}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -43,17 +44,17 @@ class Hashes:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stat TEXT, sha256 TEXT, md5 TEXT)")
+        database.execute("CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, stat TEXT, sha256 TEXT, md5 TEXT)")
 
     def of(self, path: Path) -> Hash:
         """The hashes of a file."""
-        found = path.stat()
+        found, name = path.stat(), os.fsencode(path)  # a name need not be a text
         stat = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} {found.st_dev}"
-        row = self._database.execute("SELECT stat, sha256, md5 FROM files WHERE path = ?", (str(path),)).fetchone()
+        row = self._database.execute("SELECT stat, sha256, md5 FROM files WHERE path = ?", (name,)).fetchone()
         if row and row[0] == stat:
             return Hash(*row[1:])
         made = _read(path)
-        self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (str(path), stat, *made))
+        self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (name, stat, *made))
         return made
 
     def digest(self, path: Path) -> str:

@@ -17,7 +17,7 @@ from unpaint.audit.hashes import Hashes, hash_of_listed, ignoring
 from unpaint.audit.lock import Entry
 from unpaint.audit.template import Template, kind_of
 from unpaint.errors import UserError, some
-from unpaint.lineage.git import commits, content, git
+from unpaint.lineage.git import commits, content, git, newest
 
 if TYPE_CHECKING:
     from unpaint.audit.books import Found
@@ -43,11 +43,11 @@ class History:
     @cached_property
     def committed(self) -> dict[str, Entry]:
         """dvc.lock as git's newest commit has it."""
-        if not git("ls-tree", "--name-only", "HEAD", "--", str(lock.PATH)).strip():
+        if not newest(str(lock.PATH)):
             return {}
-        text = git("show", f"HEAD:./{lock.PATH}").encode()
+        held = content("show", f"HEAD:./{lock.PATH}")
         try:
-            return lock.load(lock.take_in(text, self.database), self.database)
+            return lock.load(lock.take_in(held, self.database), self.database)
         except UserError:  # one with the marks of a merge, say: as good as none
             return {}
 
@@ -132,7 +132,7 @@ class History:
     def _hold_code(self, found: Found, before: Entry | None) -> None:
         """The code that an entry names against what is here, and what commits have."""
         entry, said = found.entry, str(found.note.get("commit"))
-        versions = (TREE, *({said} & self.commits), "HEAD")
+        versions = (TREE, *({said} & self.commits), *(["HEAD"] if self.committed else []))
         known = before.sources if before else {}
         odd = [
             path

@@ -157,8 +157,10 @@ def _pulled(found: Sequence[Found]) -> str:
     return f"--with-deps {' '.join(roots)}" if len(roots) <= MANY else ""
 
 
-def told_of_data(query: str, found: Sequence[Match]) -> str:
-    """For people: each row, the versions that have it, and what it went into."""
+def told_of_data(query: str, found: Sequence[Match], *, whole: bool) -> str:
+    """For people: each row, the versions that have it, and what it went into; of nothing, whether all was searched."""
+    if not found and not whole:
+        return f"{query}: nowhere in what this clone has, and not all of its history could be searched"
     if not found:
         return f"{query}: no corpus of this clone has it, in no commit (pictures are found by the bytes of their file)"
     lines = []

@@ -23,19 +23,28 @@ def write_rows(path: Path, manifest: Manifest, head: Mapping[str, Any], lists: M
 
 LIST = ".rows.tsv"
 """How the name of a corpus's list of rows ends."""
+NAMED = {"row", "pair", "image_sha256", "prompt_sha256"}
+"""Columns that every list has; others, such as the split, are of some."""
 
 
 def listed(content: bytes, name: str) -> list[dict[str, str]]:
     """The rows of a rows.tsv, by column.
 
     Raises:
-        UserError: it has no header, a row of another length, or is no text; it is called `name`.
+        UserError: its header lacks a column, a row is of another length, or is no text; it is called `name`.
     """
     try:
-        head, *lines = (line.split("\t") for line in content.decode().splitlines())
+        head, *lines = (line.removesuffix("\r").split("\t") for line in lines_of(content.decode()))
+        if not set(head) >= NAMED:  # also of an empty file
+            raise unreadable(name)
         return [dict(zip(head, line, strict=True)) for line in lines]
     except ValueError:
         raise unreadable(name) from None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text: a cell may hold characters that end a line to `str.splitlines`."""
+    return text.removesuffix("\n").split("\n")
 
 
 def unreadable(name: str) -> UserError:
