@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from unpaint import tombstones
+from unpaint.audit import withdrawn
 from unpaint.audit.data import Match, audit
 from unpaint.errors import UserError
 from unpaint.lineage.git import git
+from unpaint.tombstones import Tombstone
 
 DIGEST = "7a9bd48431ee887603efb94a8bad449305e15df551edb8d739a4e32aa11029e2"
 HEAD = "row\tpair\timage_sha256\tprompt_sha256\n"
@@ -134,6 +137,10 @@ def test_a_project_that_was_moved_has_its_past_elsewhere(project: Path, monkeypa
     assert [(one.path, one.md5) for one in past.made] == [(f"../{one.path}", one.md5) for one in before.made]
     assert (moved.corpus, moved.now, len(moved.commits)) == (before.corpus, False, 1)
     assert remarks == []
+    tombstones.CONCEPTS.mkdir(parents=True)
+    stone = Tombstone("request 7", "2026-11-26", prompt="a red seven", seed=0, was=DIGEST)
+    tombstones.write(tombstones.of_concept("seven"), [stone])
+    assert [bool(one.withdrawn) for one in withdrawn.told(f"{DIGEST}  photo.png", [past])] == [True]
     # and seen from the folder above, where no project is any more
     monkeypatch.chdir(project)
     ((here, below), _) = asked(DIGEST, database)

@@ -66,12 +66,12 @@ def _place(listing: Path) -> Path | None:
     """The tombstones of a corpus, by its list of rows; none of a pool, which nothing learns."""
     if listing == Path(f"results/world{LIST}"):
         return tombstones.WORLD
-    return tombstones.of_concept(listing.parts[1]) if listing.match("results/*/images/*") else None
+    return tombstones.of_concept(listing.parts[-3]) if listing.match("results/*/images/*") else None
 
 
 def _of(stone: Tombstone, query: str, match: Match) -> bool:
     """Whether a tombstone is of a row, by what was asked and by what the tree still has of it."""
-    listing, asked = Path(match.corpus), {query, query.strip(), query.strip().lower()}
+    listing, asked = Path(match.corpus), {query, query.strip(), data.plain(query)}
     if (content := data.file_content(query)) is not None:
         asked.add(hashlib.sha256(content).hexdigest())
     if asked & {stone.picture, stone.was} - {""} or (stone.seed is None and stone.prompt in asked - {""}):
