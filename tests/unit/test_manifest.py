@@ -84,7 +84,7 @@ def foreign(path):
 @pytest.mark.parametrize("name", ["a.parquet", "a.safetensors", "a.json"])
 def test_a_foreign_file_is_refused(name, tmp_path):
     foreign(tmp_path / name)
-    with pytest.raises(UserError, match=f"{name}: carries no manifest, so it was not made by a stage of Unpaint$"):
+    with pytest.raises(UserError, match=f"{name}: carries no manifest: made elsewhere, or a part of a pipeline$"):
         read(tmp_path / name)
 
 
