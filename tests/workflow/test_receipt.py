@@ -199,7 +199,7 @@ def test_it_is_verified_by_us_and_by_the_tool_itself(
     # elsewhere, under another name, without a project
     moved = shutil.copytree(receipt, tmp_path / "moved")
     code, printed = verify(tmp_path, moved, owner.public)
-    assert (code, printed.splitlines()[-1]) == (3, "missing")
+    assert (code, printed.splitlines()[-1]) == (3, of.strip().replace("verified", "missing"))
     assert verify(tmp_path, moved, owner.public, "--model", str(finished / MODEL)) == (0, of)
     tool = ("model_signing", "verify", "key", str(moved), "--signature", str(moved / "receipt.sig"))
     assert "succeeded" in run(tmp_path, *tool, "--public_key", str(owner.public))
@@ -221,10 +221,9 @@ def test_a_changed_byte_of_the_model_is_named(finished: Path, receipt: Path, own
     model = tmp_path / "model.safetensors"
     model.write_bytes(flipped((finished / MODEL).read_bytes(), -9))
     code, printed = verify(finished, receipt, owner.public, "--model", str(model))
-    assert (code, printed) == (
-        1,
-        f"contradicted: {model}: not the model that the receipt is of (sha256)\ncontradicted\n",
-    )
+    named, verdict = printed.splitlines()
+    assert (code, named) == (1, f"contradicted: {model}: not the model that the receipt is of (sha256)")
+    assert verdict.startswith(f"contradicted; the receipt is of {MODEL}, sha256 {sha256(finished / MODEL)}, made ")
 
 
 def test_no_byte_of_the_signature_can_be_changed(copied: Path, owner: Keys) -> None:
@@ -529,6 +528,18 @@ def test_an_export_without_books_is_as_ever(project: Path, tmp_path: Path) -> No
     printed = run(project, "unpaint", "export", MODEL, "--to", str(tmp_path / "no"), "--ro-crate", fails=True)
     assert "missing: results/world.parquet" in printed
     assert not (tmp_path / "no").exists()
+
+
+def test_what_is_written_is_told_to_machines(finished: Path, receipt: Path, tmp_path: Path) -> None:
+    model = {"model": MODEL, "sha256": sha256(finished / MODEL)}
+    folder = tmp_path / "receipt"
+    said = json.loads(run(finished, "unpaint", "receipt", NAME, "--to", str(folder), "--json"))
+    digest = sha256(receipt / "receipt.json")
+    assert said == {**model, "folder": str(folder), "receipt_sha256": digest, "signed": False}
+    folder = tmp_path / "exported"
+    said = json.loads(run(finished, "unpaint", "export", NAME, "--to", str(folder), "--json"))
+    assert said.pop("load") == f"DiffusionPipeline.from_pretrained('{folder}')"
+    assert said == {**model, "folder": str(folder), "card": True}
 
 
 def test_an_export_refuses_the_receipt_of_another_model(finished: Path, receipt: Path, tmp_path: Path) -> None:
