@@ -149,6 +149,10 @@ def test_without_a_project_a_file_says_of_itself_what_it_is(tmp_path: Path, monk
     for line in ("  seed: 3", '  method: {"method": "rgd"}', "  forget ffffffffffff: unknown here"):
         assert line in told.splitlines()
     assert "there is no dvc.lock here; above is what copy.safetensors says of itself" in told
+    said = Manifest("unlearn", {}, {"base\nverified": "b" * 64})
+    save_file({"one": np.zeros(1)}, "odd.safetensors", metadata={"unpaint": said.dumps()})
+    with pytest.raises(UserError, match=r"odd.safetensors: its manifest cannot be read; and there is no dvc.lock here"):
+        audit("odd.safetensors", sqlite3.connect(":memory:"))
     save_file({"one": np.zeros(1)}, "bare.safetensors")
     with pytest.raises(UserError, match=r"carries no manifest.* there is no dvc.lock here, so nothing is known"):
         audit("bare.safetensors", sqlite3.connect(":memory:"))

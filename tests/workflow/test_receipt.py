@@ -538,7 +538,7 @@ def test_what_is_written_is_told_to_machines(finished: Path, receipt: Path, tmp_
     assert said == {**model, "folder": str(folder), "receipt_sha256": digest, "signed": False}
     folder = tmp_path / "exported"
     said = json.loads(run(finished, "unpaint", "export", NAME, "--to", str(folder), "--json"))
-    assert said.pop("load") == f"DiffusionPipeline.from_pretrained('{folder}')"
+    assert said.pop("load").startswith(f"DiffusionPipeline.from_pretrained('{folder}'")
     assert said == {**model, "folder": str(folder), "card": True}
 
 

@@ -109,9 +109,10 @@ def _folders(digest: str, hashes: Hashes, cache: Path | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for kept in sorted((cache / "files" / "md5").glob("*/*.dir")) if cache else []:
         if digest in kept.read_text(encoding="utf-8", errors="replace") and not hashes.is_rotten(kept):
-            listed = json.loads(kept.read_bytes())
-            name = kept.parent.name + kept.name
-            found[name] = next(str(one["relpath"]) for one in listed if one["md5"] == digest)
+            with suppress(ValueError, TypeError, KeyError, StopIteration):  # none of DVC's, or a file of that name
+                listed = json.loads(kept.read_bytes())
+                within = next(str(one["relpath"]) for one in listed if one["md5"] == digest)
+                found[kept.parent.name + kept.name] = within
     return found
 
 
@@ -169,7 +170,7 @@ def itself(name: str, books: Mapping[str, str], database: sqlite3.Connection) ->
         said = manifest.read(Path(name))
     except UserError as error:
         raise UserError(f"{error}; and {unnamed}, so nothing is known of it") from None
-    if not isinstance(said.settings, dict) or not _texts(said.inputs) or not isinstance(said.stage, str):
+    if not _printable(said):
         raise UserError(f"{name}: its manifest cannot be read; and {unnamed}")
     known, alike = _known(said, books, hashes, database)
     remedy = f"unpaint audit model {Path(name).absolute()}"
@@ -181,6 +182,13 @@ def itself(name: str, books: Mapping[str, str], database: sqlite3.Connection) ->
     if alike:
         found.remarks.append(f"its header is that of {alike}; an export has the same, and so has whatever copies it")
     return found
+
+
+def _printable(said: Manifest) -> bool:
+    """Whether a manifest from anywhere is of the kind that stages write, and can be shown: no line or colour in it."""
+    if not isinstance(said.settings, dict) or not _texts(said.inputs) or not isinstance(said.stage, str):
+        return False
+    return all(text.isprintable() for text in (said.stage, *said.settings, *said.inputs, *said.inputs.values()))
 
 
 def _known(

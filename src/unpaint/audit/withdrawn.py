@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from unpaint import tombstones
 from unpaint.audit import data
 from unpaint.audit.data import Match
+from unpaint.errors import UserError
 from unpaint.lineage.rows import LIST, read_listed
 from unpaint.tombstones import REBUILD, Tombstone
 
@@ -92,5 +93,8 @@ def _pairs(listing: Path, stones: Sequence[Tombstone]) -> set[str]:
     path = listing.parent.with_name("prompts") / "train.json"
     if listing.parent.name != "images" or not path.is_file():
         return set()
-    lists = json.loads(path.read_text(encoding="utf-8"))
-    return tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
+    try:
+        lists = json.loads(path.read_text(encoding="utf-8"))
+        return tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path}: no lists of prompts that can be read; git checkout -- {path}") from None
