@@ -218,7 +218,7 @@ def test_what_cannot_be_withdrawn_is_said(project: Path) -> None:
     assert "no more is out of date by it than was before: results/seven/images/forget.parquet" in printed
     assert "make exactly that anew: unpaint warm snakemake --cores all" in printed
     path = project / "data/withdrawn/concepts/seven.jsonl"
-    stone, _ = map(json.loads, path.read_text().splitlines())
+    stone, _ = map(json.loads, path.read_text().strip().split("\n"))
     assert "it is withdrawn already" in run(project, *asked, fails=True)
     path.write_text("\n".join(map(json.dumps, [stone, {"why": "x", "on": "2026-11-26", "picture": "z"}])))
     audit = ("unpaint", "audit", "model", "results/seven/images/forget.parquet")
