@@ -461,7 +461,7 @@ def main() -> None:
         code = answered if isinstance(answered, int) else 0  # of --help and --version
         output.flush()
     except SystemExit:
-        if sys.stdout is output:
+        if not type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             raise
         code = _unwritten(BrokenPipeError(errno.EPIPE, ""))  # click has put another in its place, and says 1
     except UserError as error:

@@ -369,7 +369,7 @@ def test_no_index_that_was_handed_over_is_believed(project: Path, tmp_path: Path
     with sqlite3.connect(index) as database:
         found = model.stat()
         stat = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} {found.st_dev}"
-        database.execute("UPDATE files SET stat = ? WHERE path = ?", (stat, MODEL))
+        database.execute("UPDATE files SET stat = ? WHERE path = ?", (stat, MODEL.encode()))
     run(project, "unpaint", "audit", "model", NAME)
     kept = index.read_bytes()
     asked = ("unpaint", "receipt", NAME, "--to", str(tmp_path / "none"))
