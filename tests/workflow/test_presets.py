@@ -88,6 +88,7 @@ def test_classes_are_forgotten_by_a_base_model_that_is_trained_here(
     params = plain(ROOT / "presets/cifar10-class.yaml")
     params["concepts"] = {name: params["concepts"][name] for name in ("airplane", "dog")}
     params["oracles"] = {"concepts": ["dog"], "seeds": [1]}
+    params["world"]["images"]["reference"] = 300  # Inception sees five a second
     project = make_project(tmp_path / "classes", params)
     shutil.copytree(ROOT / "presets", project / "presets")
     pictures = dataset(project / "sets/cifar10/plain_text", rows=2160)
