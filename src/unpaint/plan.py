@@ -43,6 +43,7 @@ class Counts:
 
     Attributes:
         training, pool: pictures to train on, and in the pools of one model, over all concepts.
+        models: that unlearn.
         pools: models that paint all pools.
         theirs: pictures in the pools of all oracles.
         concepts: how many.
@@ -51,6 +52,7 @@ class Counts:
 
     training: int
     pool: int
+    models: int
     pools: int
     theirs: int
     concepts: int
@@ -100,8 +102,7 @@ def _lines(params: Params, lists: dict[str, dict[str, Lists]], root: Path) -> It
         f"{counted.pool:,} by each of {counted.pools} models{theirs}",
     )
     each = ", ".join(f"{name} {method.steps:,} steps" for name, method in params.methods.items())
-    models = counted.concepts * len(params.methods) * len(params.seeds)
-    yield "unlearning", f"{models:,} models: {each}; concepts {counted.concepts}, seeds {len(params.seeds)}"
+    yield "unlearning", f"{counted.models:,} models: {each}; concepts {counted.concepts}, seeds {len(params.seeds)}"
     yield "passes", _passes(params, told, counted)
     yield "GPU time", _time(params, told, counted)
     yield "disk", _disk(params, told, counted, root)
@@ -121,11 +122,12 @@ def _count(params: Params, lists: dict[str, dict[str, Lists]], root: Path) -> Co
     pool = {
         name: len(found["test"].forget) + len(found["test"].retain) + len(rows[name]) for name, found in lists.items()
     }
-    seeds = len(params.oracles.seeds)
+    seeds, models = len(params.oracles.seeds), len(params.methods) * len(params.seeds)
     return Counts(
         training,
         sum(pool.values()),
-        1 + len(params.methods) * len(params.seeds) + len(params.models),
+        len(lists) * models,
+        1 + models + len(params.models),
         sum(pool[name] for name in params.oracles.concepts) * seeds,
         len(lists),
         len(params.oracles.concepts) * seeds,
@@ -237,17 +239,16 @@ def _time(params: Params, told: Mapping[str, Any], counted: Counts) -> str:
 
 def _disk(params: Params, told: Mapping[str, Any], counted: Counts, root: Path) -> str:
     """Pictures as they are uncompressed, and what learned, in float32."""
-    models = counted.concepts * len(params.methods) * len(params.seeds)
     if isinstance(params.base, Pinned) and not told:
-        return f"not known before it is pinned: {counted.painted:,} pictures, the weights of {models:,} models"
+        return f"not known before it is pinned: {counted.painted:,} pictures, the weights of {counted.models:,} models"
     side = told["side"] if isinstance(params.base, Pinned) else getattr(params.world, "side", SIDE)
     numbers = sum(learned(params, told, side, root)) * len(params.seeds) * counted.concepts
     size = (
         f"about {_size(4 * numbers)} of the weights" if numbers else "the weights (their size shows once it is fetched)"
     )
     return (
-        f"at most {_size(counted.painted * side**2 * 3)} of pictures, {size} of {models:,} models; encoded sets, "
-        "scores and what is loaded or trained come on top"
+        f"at most {_size(counted.painted * side**2 * 3)} of pictures, {size} of {counted.models:,} models; encoded "
+        "sets, scores and what is loaded or trained come on top"
     )
 
 

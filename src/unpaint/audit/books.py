@@ -87,11 +87,6 @@ class Books:
             "CREATE TABLE IF NOT EXISTS listed (corpus TEXT, list TEXT, unlike TEXT, PRIMARY KEY (corpus, list))"
         )
 
-    @property
-    def committed(self) -> dict[str, Entry]:
-        """dvc.lock as git's newest commit has it."""
-        return self.history.committed
-
     @cached_property
     def cache(self) -> Path:
         """DVC's cache, wherever one of its configurations puts it."""

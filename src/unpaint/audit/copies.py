@@ -16,6 +16,7 @@ from typing import Any
 
 from unpaint.audit import data, lock
 from unpaint.audit.books import Books, Found
+from unpaint.audit.data import TREE
 from unpaint.audit.hashes import Hashes, place_of
 from unpaint.audit.lock import Entry
 from unpaint.errors import UserError
@@ -26,8 +27,6 @@ from unpaint.lineage.manifest import Manifest
 MATTERS = ("dvc.lock", "dvc.yaml", "params.yaml", "Snakefile", "src", "workflow", "data", "requirements.lock")
 """What tells two commits apart, to a stage."""
 UNKNOWN = "unknown here"
-TREE = ""
-"""Stands for the working tree among the commits."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def hold(name: str, copy: Copy, found: Found, database: sqlite3.Connection) -> N
     """Hold a copy's sha256 against the run note of what it is a copy of: files of one md5 can be made."""
     hashes = Hashes(database)
     digest = hashes.of(Path(name)).sha256
-    outputs = _outputs(_note(copy.entry, hashes, _cache(database)))
+    outputs = _outputs(run_note(copy.entry, hashes, _cache(database)))
     where = f"{copy.path} of commit {copy.commit[:12]}" if copy.commit else copy.path
     if not outputs:
         found.remarks.append(f"{name} is {where} by its md5 alone: its run note, which has the sha256, is not here")
@@ -203,7 +202,7 @@ def _known(
         where = f" in commit {commit[:12]}" if commit else ""
         for entry in (entry for entry in entries if entry.note and entry.outs[entry.note] not in seen):
             seen.add(entry.outs[entry.note])
-            note = _note(entry, hashes, cache)
+            note = run_note(entry, hashes, cache)
             outputs = _outputs(note)
             for role, digest in outputs.items():
                 if digest in said.inputs.values() and digest not in found:
@@ -222,7 +221,7 @@ def _path(entry: Entry, digest: str, hashes: Hashes, cache: Path | None) -> str:
     return next((path for path, place in held if place and hashes.of(place).sha256 == digest), "")
 
 
-def _note(entry: Entry, hashes: Hashes, cache: Path | None) -> Any:
+def run_note(entry: Entry, hashes: Hashes, cache: Path | None) -> Any:
     """The run note of a stage as its dvc.lock names it, from the tree or DVC's cache; empty, if it is not here."""
     place = _place(entry.note, entry.outs.get(entry.note, ""), hashes, cache)
     with suppress(ValueError, RecursionError):

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from unpaint.audit import lock, template
-from unpaint.audit.data import contents
+from unpaint.audit.data import TREE, contents
 from unpaint.audit.hashes import Hashes, hash_of_listed, ignoring
 from unpaint.audit.lock import Entry
 from unpaint.audit.template import Template, kind_of
@@ -22,8 +22,6 @@ from unpaint.lineage.git import commits, content, git, newest
 if TYPE_CHECKING:
     from unpaint.audit.books import Found
 
-TREE = ""
-"""Stands for the working tree among the commits."""
 OWN = 3
 """So many parts at least has a folder that is one model's, or one set's: results/CONCEPT/... ."""
 ALONE = "dvc.lock has it otherwise than the newest commit; nothing but this file vouches for it until that is committed"

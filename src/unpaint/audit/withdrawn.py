@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from unpaint.tombstones import REBUILD, Tombstone
 if TYPE_CHECKING:
     from unpaint.audit.books import Found
 
-KEYS = ("image_sha256", "file_sha256")
+KEYS = ("image_sha256", "file_sha256", "prompt_sha256")
 
 
 def pending(path: Path, listing: Path) -> list[str]:
@@ -31,8 +31,8 @@ def pending(path: Path, listing: Path) -> list[str]:
     stones = tombstones.read(path)
     if not listing.is_file():
         return [one.told for one in stones]
-    gone, of = _pairs(listing, stones), "the world" if path == tombstones.WORLD else path.stem
-    return [f"{row['pair']} of {of}" for row in read_listed(listing) if row["pair"] in gone or _covered(row, stones)]
+    pairs, gone, of = _pairs(listing, stones), hashes(stones), "the world" if path == tombstones.WORLD else path.stem
+    return [f"{row['pair']} of {of}" for row in read_listed(listing) if row["pair"] in pairs or covered(row, gone)]
 
 
 def learnt(line: Sequence[Found]) -> list[Found]:
@@ -78,14 +78,18 @@ def _of(stone: Tombstone, query: str, match: Match) -> bool:
     if asked & {stone.picture, stone.was} - {""} or (stone.seed is None and stone.prompt in asked - {""}):
         return True
     rows = read_listed(listing)[match.row : match.row + 1] if match.now and listing.is_file() else []
-    return match.pair in _pairs(listing, [stone]) or bool(rows and _covered(rows[0], [stone]))
+    return match.pair in _pairs(listing, [stone]) or bool(rows and covered(rows[0], hashes([stone])))
 
 
-def _covered(row: Mapping[str, str], stones: Sequence[Tombstone]) -> bool:
-    """Whether a listed row is withdrawn by its picture, the user's file, or its prompt with all its pictures."""
+def hashes(stones: Sequence[Tombstone]) -> set[str]:
+    """The pictures and files that tombstones name, and the prompts that they withdraw with all their pictures."""
     prompts = {data.digest_of(one.prompt) for one in stones if one.prompt and one.seed is None}
-    pictures = {one.picture for one in stones if one.picture}
-    return row.get("prompt_sha256") in prompts or any(row.get(key) in pictures for key in KEYS)
+    return prompts | {one.picture for one in stones if one.picture}
+
+
+def covered(row: Mapping[str, str], gone: Collection[str]) -> bool:
+    """Whether a listed row is withdrawn by its picture, the user's file, or its prompt; see `hashes`."""
+    return any(row.get(key) in gone for key in KEYS)
 
 
 def _pairs(listing: Path, stones: Sequence[Tombstone]) -> set[str]:

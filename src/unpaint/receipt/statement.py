@@ -270,7 +270,7 @@ def _commit(short: str, found: Sequence[Found], database: sqlite3.Connection) ->
     if git("rev-parse", "--is-shallow-repository").strip() == "true":
         raise UserError("this clone is shallow, and a receipt is of the whole history: git fetch --unshallow")
     entries = {one.entry.name: one.entry for one in found}
-    committed = Books(entries, database).committed
+    committed = Books(entries, database).history.committed
     for name, entry in entries.items():
         if committed.get(name) != entry:
             raise UserError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unpaint.audit.hashes import Hashes, place_of
+from unpaint.audit.copies import run_note
+from unpaint.audit.hashes import Hashes
 from unpaint.audit.lock import Entry
 from unpaint.lineage.note import RAN_ON, environment
 from unpaint.lineage.stage import find_device
@@ -73,7 +73,7 @@ def compare(stages: Sequence[Entry], folder: Path, cache: Path, hashes: Hashes) 
     found: dict[Difference, None] = {}
     unknown, lock = [], True
     for entry in stages:
-        if (note := _note(entry, cache, hashes)) is None:
+        if not (note := run_note(entry, hashes, cache)):
             unknown.append(entry.name)
             continue
         found |= dict.fromkeys(_facts(note, here[device if computes(entry) else "cpu"]))
@@ -87,16 +87,6 @@ def compare(stages: Sequence[Entry], folder: Path, cache: Path, hashes: Hashes) 
 def computes(entry: Entry) -> bool:
     """Whether a stage computes on a device, with the libraries that this takes."""
     return "device" in entry.params
-
-
-def _note(entry: Entry, cache: Path, hashes: Hashes) -> Mapping[str, Any] | None:
-    """The run note that dvc.lock names, from the tree or from DVC's cache."""
-    digest = entry.outs.get(entry.note, "")
-    for path in (Path(entry.note), place_of(cache, digest)):
-        if digest and path.is_file() and hashes.of(path).md5 == digest:
-            note: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return note
-    return None
 
 
 def _facts(note: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyarrow import parquet
 
 from unpaint import tombstones
-from unpaint.audit.data import digest_of
+from unpaint.audit import withdrawn
 from unpaint.corpus import read_json
 from unpaint.errors import UserError
 from unpaint.lineage import note
@@ -97,13 +97,10 @@ def _refuse_emptying(every: Found, params: Params) -> None:
         stones, path = every.get(tombstones.of_concept(name), []), Path("results", name, "images", f"{which}.rows.tsv")
         if not stones or not path.is_file():
             continue
-        prompts = {digest_of(one.prompt) for one in stones if one.seed is None}
         lists = read_json(path.parents[1] / "prompts" / "train.json")
         pairs = tombstones.pairs([*lists["forget"], *lists["retain"]], stones)
-        gone = prompts | {one.picture for one in stones}
-        keys = ("prompt_sha256", "image_sha256", "file_sha256")
-        rows = read_listed(path)
-        if all(row["pair"] in pairs or gone & {row.get(key) for key in keys} for row in rows):
+        gone = withdrawn.hashes(stones)
+        if all(row["pair"] in pairs or withdrawn.covered(row, gone) for row in read_listed(path)):
             raise UserError(
                 f"nothing would be left of the {which} set of {name}, so nothing is withdrawn: ask for more pictures, "
                 "or take the concept out of params.yaml"
